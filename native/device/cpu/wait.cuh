@@ -1,0 +1,122 @@
+// CPU bodies of wait.cuh: a wait parks its thread; what it waits for, its deadline or an abort wakes it to look again.
+#pragma once
+
+#include "simt/core.hpp"
+
+namespace epgen {
+
+namespace cpu {
+
+/// Sets every rank's abort word and lets all waits look at theirs.
+inline void abort_group(const Call& call) {
+    for (uint32_t rank_idx = 0; rank_idx < call.num_ranks; ++rank_idx) {
+        __atomic_store_n(reinterpret_cast<uint32_t*>(call.window[rank_idx]), 1u, __ATOMIC_RELAXED);
+    }
+    simt::wake_all_waiters();
+}
+
+/// Leaves this rank's FaultRecord, if it is the first to give up, and aborts the group.
+inline void give_up(const Call& call, Site site, uint32_t reason, uint64_t expected, uint64_t seen) {
+    FaultRecord* fault = call.fault;
+    const bool is_first = fault->state == 0;
+    if (is_first) {
+        *fault = {1,           call.op, site.phase, call.rank_idx, call.epoch, site.peer_idx, site.channel_idx,
+                  reason, expected, seen};
+        __atomic_store_n(&fault->state, 2u, __ATOMIC_RELEASE);
+    }
+    abort_group(call);
+    if (is_first && reason == 1) simt::report_timeout(call.rank_idx);
+}
+
+/// One wait: its deadline, and what reports say about it.
+struct Patience {
+    const Call& call;
+    simt::Fiber& fiber;
+    simt::WaitNote note;
+
+    Patience(const Call& call, Site site, uint64_t expected, bool is_mbarrier, Place place)
+        : call(call), fiber(*simt::current->fiber) {
+        const uint64_t now = simt::now_ns();
+        fiber.deadline_ns = call.deadline_ns < simt::kNoDeadline - now ? now + call.deadline_ns : simt::kNoDeadline;
+        note = {phase_name(site.phase), static_cast<uint32_t>(call.op), static_cast<uint32_t>(site.phase), call.epoch,
+                site.peer_idx, site.channel_idx, expected, 0, place, is_mbarrier};
+    }
+
+    /// 0 to go on, else the reason to give up.
+    uint32_t exhausted() const {
+        if (simt::now_ns() >= fiber.deadline_ns) return 1;
+        const auto* abort_word = reinterpret_cast<const uint32_t*>(call.window[call.rank_idx]);
+        return simt::current->aborting || __atomic_load_n(abort_word, __ATOMIC_RELAXED) != 0 ? 2 : 0;
+    }
+
+    void park(const void* address, uint64_t seen) {
+        note.seen = seen;
+        fiber.note = &note;
+        simt::park_on(address);
+    }
+};
+
+template <class Predicate>
+Waited<typename Predicate::Word> wait_word(const char* what, simt::Order order, const Call& call, Site site,
+                                           local<typename Predicate::Word> word, Predicate predicate, Place place) {
+    using Word = typename Predicate::Word;
+    check_extent(what, word, sizeof(Word), alignof(Word), place);
+    simt::access({simt::AccessKind::load, order, simt::Scope::sys, Space::local, word.raw, sizeof(Word), place});
+    Patience patience(call, site, predicate.expected(), false, place);
+    for (;;) {
+        const Word value = __atomic_load_n(word.raw, __ATOMIC_RELAXED);
+        if (predicate.holds(value)) return {true, value};
+        if (const uint32_t reason = patience.exhausted()) {
+            give_up(call, site, reason, predicate.expected(), predicate.seen(value));
+            return {false, value};
+        }
+        patience.park(word.raw, predicate.seen(value));
+    }
+}
+
+}  // namespace cpu
+
+template <class Predicate>
+Waited<typename Predicate::Word> wait_relaxed_sys(const Call& call, Site site, local<typename Predicate::Word> word,
+                                                  Predicate predicate, Place place = Place::here()) {
+    return cpu::wait_word("wait_relaxed_sys", simt::Order::relaxed, call, site, word, predicate, place);
+}
+
+template <class Predicate>
+Waited<typename Predicate::Word> wait_acquire_sys(const Call& call, Site site, local<typename Predicate::Word> word,
+                                                  Predicate predicate, Place place = Place::here()) {
+    return cpu::wait_word("wait_acquire_sys", simt::Order::acquire, call, site, word, predicate, place);
+}
+
+inline bool wait_mbarrier(const Call& call, Site site, shared<Mbarrier> barrier, uint32_t parity,
+                          Place place = Place::here()) {
+    check_extent("wait_mbarrier", barrier, sizeof(Mbarrier), alignof(Mbarrier), place);
+    if (simt::mbarrier_test(barrier.raw, parity, barrier.name, place)) {
+        simt::yield();  // a wait lets others run once, here or by parking
+        return true;
+    }
+    cpu::Patience patience(call, site, parity, true, place);
+    while (!simt::mbarrier_test(barrier.raw, parity, barrier.name, place)) {
+        if (const uint32_t reason = patience.exhausted()) {
+            cpu::give_up(call, site, reason, parity, parity ^ 1);
+            return false;
+        }
+        patience.park(barrier.raw, parity ^ 1);
+    }
+    return true;
+}
+
+inline void drain_mbarrier(shared<Mbarrier> barrier, uint32_t parity, Place place = Place::here()) {
+    check_extent("drain_mbarrier", barrier, sizeof(Mbarrier), alignof(Mbarrier), place);
+    simt::yield();
+    simt::Fiber& fiber = *simt::current->fiber;
+    simt::WaitNote note = simt::plain_note("drain_mbarrier", place);
+    note.is_mbarrier = true;
+    while (!simt::mbarrier_test(barrier.raw, parity, barrier.name, place)) {
+        fiber.deadline_ns = simt::kNoDeadline;
+        fiber.note = &note;
+        simt::park_on(barrier.raw);
+    }
+}
+
+}  // namespace epgen

@@ -1,0 +1,43 @@
+// Entries: how the runtime sees a kernel.
+#pragma once
+
+#include <cstdint>
+
+#include "device/pointer.cuh"
+
+namespace epgen {
+
+/// A compiled kernel: what a launch needs to know.
+struct KernelEntry {
+    const char* name;
+    uint32_t num_threads;
+    uint32_t shared_bytes;
+#if defined(EPGEN_CPU)
+    void (*body)(const void* args);  // run by every thread of the launch
+#else
+    const void* function;
+#endif
+};
+
+}  // namespace epgen
+
+#if defined(EPGEN_CPU)
+#include "device/cpu/kernel.cuh"
+#else
+namespace epgen {
+
+/// The block's shared memory, laid out as `Record`.
+template <class Record>
+EPGEN_DEVICE shared<Record> shared_memory() {
+    extern __shared__ __align__(128) unsigned char epgen_shared_memory[];
+    return {reinterpret_cast<Record*>(epgen_shared_memory)};
+}
+
+}  // namespace epgen
+
+/// Defines `<name>_entry`: a launch of `body(const Args&)` with `kNumThreads` threads and a `Shared` record per block.
+#define EPGEN_KERNEL(name, Args, body, kNumThreads, Shared)                                           \
+    __global__ void __launch_bounds__(kNumThreads, 1) name(const __grid_constant__ Args args) { body(args); } \
+    extern const ::epgen::KernelEntry name##_entry;                                                          \
+    const ::epgen::KernelEntry name##_entry{#name, kNumThreads, sizeof(Shared), reinterpret_cast<const void*>(&name)};
+#endif

@@ -1,0 +1,27 @@
+// Arithmetic that reaches an output: fixed rounding, no contraction, no flush to zero, canonical NaN, so that both
+// backends and the reference model give the same bits.
+#pragma once
+
+#include "device/place.cuh"
+
+#if defined(EPGEN_CPU)
+#include "device/cpu/numeric.cuh"
+#else
+namespace epgen {
+
+/// Sum, rounded to nearest even.
+EPGEN_DEVICE float add_rn(float a, float b) { return __fadd_rn(a, b); }
+
+/// The bf16 in the lower and in the upper half of `pair`, exactly.
+EPGEN_DEVICE float bf16_lo_to_f32(uint32_t pair) { return __uint_as_float(pair << 16); }
+EPGEN_DEVICE float bf16_hi_to_f32(uint32_t pair) { return __uint_as_float(pair & 0xffff0000u); }
+
+/// `cvt.rn.bf16x2.f32`: both values rounded to nearest even and packed; NaN becomes 0x7fff.
+EPGEN_DEVICE uint32_t f32_to_bf16x2_rn(float lo, float hi) {
+    uint32_t pair;
+    asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(pair) : "f"(hi), "f"(lo));
+    return pair;
+}
+
+}  // namespace epgen
+#endif

@@ -1,0 +1,69 @@
+// Records that a kernel leaves in mapped host memory: what it counted, and why it gave up.
+#pragma once
+
+#include <cstdint>
+
+namespace epgen {
+
+constexpr uint32_t kMaxRanks = 8;
+
+enum class Op : uint32_t { dispatch = 1, combine = 2, dispatch_layout = 3 };
+
+/// What a waiting thread was waiting for.
+enum class Phase : uint32_t {
+    rank_counts = 1,    // a peer's token counts
+    expert_counts = 2,  // a peer's counts per local expert
+    arrivals = 3,       // a peer's rows
+    ready = 4,          // a peer's expert outputs
+    stage_full = 5,     // a piece of a row in shared memory
+    stage_empty = 6,    // a free stage in shared memory
+};
+
+constexpr const char* op_name(Op op) {
+    switch (op) {
+        case Op::dispatch: return "dispatch";
+        case Op::combine: return "combine";
+        case Op::dispatch_layout: return "dispatchLayout";
+    }
+    return "unknown";
+}
+
+constexpr const char* phase_name(Phase phase) {
+    switch (phase) {
+        case Phase::rank_counts: return "rank counts";
+        case Phase::expert_counts: return "expert counts";
+        case Phase::arrivals: return "arrivals";
+        case Phase::ready: return "ready";
+        case Phase::stage_full: return "full stage";
+        case Phase::stage_empty: return "empty stage";
+    }
+    return "unknown";
+}
+
+constexpr uint32_t kNoToken = 0xffffffffu;
+
+/// Counts of one call, in mapped host memory; followed by `int32_t counts[num_local_experts]`. The kernel writes
+/// `tag` last, with release; the host reads the rest after it has seen the tag of its call.
+struct CountRecord {
+    uint32_t tag;
+    uint32_t num_recv_tokens;
+    uint32_t bad_token_idx;  // first token with an index outside [-1, experts), or kNoToken
+    uint32_t bad_choice_idx;
+    int64_t bad_value;
+};
+
+/// The first wait of a rank that gave up, in mapped host memory. `state` is 0, then 1 while one thread writes, then 2.
+struct FaultRecord {
+    uint32_t state;
+    Op op;
+    Phase phase;
+    uint32_t rank_idx;
+    uint32_t epoch;
+    int32_t peer_idx;     // -1 where no single peer is waited for
+    int32_t channel_idx;  // -1 where no single channel is waited for
+    uint32_t reason;      // 1: the deadline passed, 2: another rank gave up first
+    uint64_t expected;
+    uint64_t seen;
+};
+
+}  // namespace epgen
