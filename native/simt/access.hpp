@@ -1,0 +1,28 @@
+// One access to memory, as every primitive announces it before it happens.
+#pragma once
+
+#include <cstdint>
+
+#include "device/place.cuh"
+
+namespace epgen {
+enum class Space;
+}
+
+namespace epgen::simt {
+
+enum class AccessKind : uint8_t { load, store, read_modify_write };
+enum class Order : uint8_t { weak, relaxed, acquire, release };
+enum class Scope : uint8_t { none, block, gpu, sys };
+
+struct Access {
+    AccessKind kind;
+    Order order;
+    Scope scope;
+    Space space;
+    const void* address;
+    uint32_t bytes;
+    Place place;
+};
+
+}  // namespace epgen::simt

@@ -1,0 +1,182 @@
+// The machine's thread and its mail.
+#include "simt/engine.hpp"
+
+#include <cfenv>
+#include <cstdlib>
+#include <stdexcept>
+#include <string>
+
+namespace epgen::simt {
+
+namespace {
+
+constexpr uint32_t kMaxSharedBytes = 232'448;  // what a block of sm_90 can opt in to
+
+void check_launch(const Kernel& kernel) {
+    const KernelEntry& entry = *kernel.entry;
+    const std::string name = std::string("kernel ") + entry.name;
+    if (kernel.grid == 0) throw std::invalid_argument(name + ": expected at least 1 block but received 0");
+    if (entry.num_threads == 0 || entry.num_threads > kMaxThreads || entry.num_threads % kWarpLanes != 0) {
+        throw std::invalid_argument(name + ": expected a multiple of 32 threads up to 1024 but received " +
+                                    std::to_string(entry.num_threads));
+    }
+    if (entry.shared_bytes > kMaxSharedBytes) {
+        throw std::invalid_argument(name + ": expected at most " + std::to_string(kMaxSharedBytes) +
+                                    " bytes of shared memory but received " + std::to_string(entry.shared_bytes));
+    }
+}
+
+}  // namespace
+
+Engine::Engine(MachineOptions options)
+    : schedule(options.seed, options.weak_yield_one_in, options.rank_skew),
+      options_(std::move(options)),
+      stacks_(options_.stack_bytes),
+      streams_(options_.num_ranks) {
+    if (options_.num_ranks == 0 || options_.num_ranks > Runnable::kRankMask + 1) {
+        throw std::invalid_argument("expected 1 to 64 ranks but received " + std::to_string(options_.num_ranks));
+    }
+    if (options_.weak_yield_one_in == 0) throw std::invalid_argument("expected weak_yield_one_in of at least 1");
+    publish();
+    thread_ = std::thread([this] { run(); });
+}
+
+Engine::~Engine() {
+    abort_all();
+    {
+        std::lock_guard lock(mutex_);
+        stopping_ = true;
+    }
+    changed_.notify_all();
+    thread_.join();
+    for (std::byte* shared : all_shared_) std::free(shared);
+}
+
+void Engine::run() {
+    std::fesetenv(FE_DFL_ENV);  // fibers inherit it: no flush to zero, rounding to nearest
+    current = this;
+    fiber = &scheduler_fiber_;
+    weak_countdown = schedule.weak_accesses_to_yield();
+    while (take_turn()) {
+    }
+    current = nullptr;
+}
+
+void Engine::enqueue(uint32_t rank_idx, Task task) {
+    if (rank_idx >= options_.num_ranks) {
+        throw std::invalid_argument("expected a rank below " + std::to_string(options_.num_ranks) + " but received " +
+                                    std::to_string(rank_idx));
+    }
+    if (const auto* kernel = std::get_if<Kernel>(&task)) check_launch(*kernel);
+    {
+        std::lock_guard lock(mutex_);
+        inbox_.push_back({Message::Kind::task, rank_idx, std::move(task)});
+        has_mail_ = true;
+    }
+    changed_.notify_all();
+}
+
+void Engine::reset() {
+    {
+        std::lock_guard lock(mutex_);
+        inbox_.push_back({Message::Kind::reset, 0, Delay{0}});
+        has_mail_ = true;
+    }
+    changed_.notify_all();
+}
+
+void Engine::hold(int change) {
+    {
+        std::lock_guard lock(mutex_);
+        num_holds_ += change;
+    }
+    changed_.notify_all();
+}
+
+void Engine::abort_all() {
+    {
+        std::lock_guard lock(mutex_);
+        abort_requested_ = true;
+    }
+    changed_.notify_all();
+}
+
+void Engine::receive() {
+    std::vector<Message> messages;
+    {
+        std::lock_guard lock(mutex_);
+        if (num_holds_ > 0 && !aborting) return;
+        messages.swap(inbox_);
+        has_mail_ = false;
+        for (const Message& message : messages) {
+            if (message.kind == Message::Kind::task) idle_mask_ &= ~(uint64_t{1} << message.rank_idx);
+        }
+    }
+    for (Message& message : messages) {
+        if (message.kind == Message::Kind::reset) {
+            is_faulted_ = false;
+        } else if (is_faulted_ || aborting) {
+            drop(std::move(message.task));
+        } else {
+            streams_[message.rank_idx].queue.push_back(std::move(message.task));
+        }
+    }
+}
+
+std::vector<uint32_t> Engine::idle_ranks() const {
+    std::lock_guard lock(mutex_);
+    uint64_t mask = idle_mask_;
+    for (const Message& message : inbox_) {
+        if (message.kind == Message::Kind::task) mask &= ~(uint64_t{1} << message.rank_idx);
+    }
+    std::vector<uint32_t> idle;
+    for (uint32_t rank_idx = 0; rank_idx < options_.num_ranks; ++rank_idx) {
+        if (mask >> rank_idx & 1) idle.push_back(rank_idx);
+    }
+    return idle;
+}
+
+void Engine::publish() {
+    uint64_t mask = 0;
+    for (uint32_t rank_idx = 0; rank_idx < options_.num_ranks; ++rank_idx) {
+        if (streams_[rank_idx].is_idle()) mask |= uint64_t{1} << rank_idx;
+    }
+    idle_mask_ = mask;
+    published_.num_steps = num_steps_;
+    published_.num_kernels = num_kernels_;
+    published_.trace_hash = trace_hash_;
+    published_.now_ns = now();
+}
+
+Counters Engine::counters() const {
+    return {published_.num_steps, published_.num_kernels, published_.trace_hash, published_.now_ns};
+}
+
+void Engine::add_region(const MemoryRegion& region) {
+    std::lock_guard lock(mutex_);
+    regions_.push_back(region);
+}
+
+void Engine::call_timeout() {
+    publish();
+    if (!idle_at_timeout_) idle_at_timeout_ = idle_ranks();
+    if (options_.on_timeout) options_.on_timeout({timeout_rank_idx, *idle_at_timeout_});
+}
+
+void Engine::call_host_store() {
+    publish();
+    options_.on_host_store(host_address);
+}
+
+void report_timeout(uint32_t rank_idx) {
+    engine().timeout_rank_idx = rank_idx;
+    engine().call_on_scheduler(&Engine::call_timeout);
+}
+
+void report_host_store(const void* address) {
+    if (!engine().wants_host_stores()) return;
+    engine().host_address = address;
+    engine().call_on_scheduler(&Engine::call_host_store);
+}
+
+}  // namespace epgen::simt

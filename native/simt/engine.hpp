@@ -1,0 +1,169 @@
+// The machine's thread: streams, resident blocks, scheduler and clock.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <deque>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+
+#include "simt/block.hpp"
+#include "simt/bulk.hpp"
+#include "simt/core.hpp"
+#include "simt/machine.hpp"
+#include "simt/run_queue.hpp"
+#include "simt/schedule.hpp"
+#include "simt/stack_pool.hpp"
+
+namespace epgen::simt {
+
+/// One rank's stream: what is queued, and what the head of the queue occupies.
+struct Stream {
+    std::deque<Task> queue;
+    std::unique_ptr<Launch> launch;
+    bool has_timer = false;  // the head of the queue waits for `timer_ns`
+    uint64_t timer_ns = 0;
+
+    bool is_idle() const { return queue.empty() && launch == nullptr; }
+};
+
+class Engine : public Core {
+public:
+    explicit Engine(MachineOptions options);
+    ~Engine();
+
+    // Called from any thread.
+    void enqueue(uint32_t rank_idx, Task task);
+    void hold(int change);
+    void reset();
+    void abort_all();
+    std::vector<uint32_t> idle_ranks() const;
+    Counters counters() const;
+    void add_region(const MemoryRegion& region);
+
+    // Called by fibers.
+    void yield_fiber();
+    void leave_fiber();  // the fiber is parked or ended
+    void make_runnable(Fiber& fiber);
+    void call_on_scheduler(void (Engine::*call)());
+    void park_on_address(Fiber& fiber, uintptr_t address);
+    void unpark(Fiber& fiber);
+    void notify_range(uintptr_t address, uint64_t bytes);
+    void wake_all();
+    void end_fiber(Fiber& fiber);
+    [[noreturn]] void run_fiber(Fiber& fiber);
+    uint64_t now() const { return clock_offset_ns_ + num_steps_; }
+    BulkCopy& add_copy(const Fiber& owner);
+    /// Records the first fault; the scheduler acts on it at its next turn.
+    void post_fault(FaultKind kind, Place place, uint32_t rank_idx, uint32_t block_idx, uint32_t thread_idx,
+                    const char* text);
+    void switch_to_scheduler();
+    std::unique_ptr<BulkGroups> take_groups();
+    /// "rank 3's window + 128", or empty for memory that was not registered.
+    std::string region_text(const void* address) const;
+    bool wants_host_stores() const { return static_cast<bool>(options_.on_host_store); }
+
+    Schedule schedule;
+    uint32_t timeout_rank_idx = 0;        // argument of call_timeout
+    const void* host_address = nullptr;  // argument of call_host_store
+    void call_timeout();
+    void call_host_store();
+
+private:
+    struct Message {
+        enum class Kind { task, reset } kind;
+        uint32_t rank_idx;
+        Task task;
+    };
+
+    void run();
+    bool take_turn();  // false when the thread is to end
+    void receive();
+    void publish();
+
+    // Streams
+    void advance_streams();
+    bool advance(uint32_t rank_idx);
+    void perform(uint32_t rank_idx, Task task);
+    bool wait_for_timer(Stream& stream, uint64_t delay_ns);
+    bool jump_to_timer();
+    void finish_launch(uint32_t rank_idx);
+    void drop(Task task);
+    void drop_queued();
+
+    // Blocks
+    void start_blocks();
+    void start_block(Launch& launch);
+    void end_block(Block& block);
+    void release_block(std::unique_ptr<Block> block);
+    std::byte* take_shared(uint32_t bytes);
+
+    // Scheduler
+    void switch_to(Fiber& next);
+    Fiber& pick_next();
+    void move_copies();
+    void move_copy(uint32_t idx);
+    void look_around();
+    void expire_waits();
+    uint64_t earliest_deadline() const;
+    void sleep_until(uint64_t deadline_ns);
+    template <class Visit>
+    void for_each_fiber(Visit visit) const;
+
+    // Faults
+    void act_on_fault();
+    void report_deadlock();
+    std::vector<Waiting> waiting() const;
+    void abandon_kernels();
+
+    const MachineOptions options_;
+    StackPool stacks_;
+    Fiber scheduler_fiber_{};
+    RunQueue runnable_;
+    std::vector<std::unique_ptr<Block>> resident_;
+    std::vector<std::unique_ptr<Block>> free_blocks_;
+    std::vector<std::unique_ptr<BulkGroups>> free_groups_;
+    std::map<uint32_t, std::vector<std::byte*>> free_shared_;
+    std::vector<std::byte*> all_shared_;
+    BulkCopies copies_;
+    std::vector<Stream> streams_;
+    std::vector<MemoryRegion> regions_;
+    uint16_t page_waiters_[256] = {};
+
+    uint64_t num_steps_ = 0;
+    uint64_t next_look_ = 0;
+    uint64_t clock_offset_ns_ = 0;
+    uint64_t next_deadline_ns_ = kNoDeadline;
+    uint64_t trace_hash_ = 0;
+    uint64_t num_kernels_ = 0;
+    uint64_t abort_step_ = 0;
+    uint32_t copy_countdown_ = 1;
+    bool is_faulted_ = false;  // until reset
+    std::optional<FaultReport> fault_;
+    Block* ended_block_ = nullptr;
+    void (Engine::*scheduler_call_)() = nullptr;
+    std::optional<std::vector<uint32_t>> idle_at_timeout_;
+
+    mutable std::mutex mutex_;
+    std::condition_variable changed_;
+    std::vector<Message> inbox_;
+    int num_holds_ = 0;
+    bool stopping_ = false;
+    std::atomic<bool> has_mail_ = false;
+    std::atomic<bool> abort_requested_ = false;
+    std::atomic<uint64_t> idle_mask_ = 0;
+    struct {
+        std::atomic<uint64_t> num_steps{0}, num_kernels{0}, trace_hash{0}, now_ns{0};
+    } published_;
+
+    std::thread thread_;
+};
+
+/// The engine of this OS thread.
+inline Engine& engine() { return static_cast<Engine&>(*current); }
+
+}  // namespace epgen::simt

@@ -1,0 +1,19 @@
+#include "simt/machine.hpp"
+
+#include "simt/engine.hpp"
+
+namespace epgen::simt {
+
+Machine::Machine(MachineOptions options) : engine_(std::make_unique<Engine>(std::move(options))) {}
+Machine::~Machine() = default;
+
+void Machine::enqueue(uint32_t rank_idx, Task task) { engine_->enqueue(rank_idx, std::move(task)); }
+void Machine::hold() { engine_->hold(1); }
+void Machine::release() { engine_->hold(-1); }
+void Machine::reset() { engine_->reset(); }
+void Machine::abort_all() { engine_->abort_all(); }
+std::vector<uint32_t> Machine::idle_ranks() const { return engine_->idle_ranks(); }
+Counters Machine::counters() const { return engine_->counters(); }
+void Machine::add_region(const MemoryRegion& region) { engine_->add_region(region); }
+
+}  // namespace epgen::simt

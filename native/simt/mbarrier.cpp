@@ -1,0 +1,102 @@
+#include "simt/mbarrier.hpp"
+
+#include <cstring>
+
+#include "simt/engine.hpp"
+
+namespace epgen::simt {
+
+namespace {
+
+constexpr uint32_t kBodyBits = 45;  // phase 1, pending 11, arrivals 11, bytes 22
+constexpr int32_t kByteBias = 1 << 21;
+
+uint64_t check_of(uint64_t body, const void* mbarrier) {
+    return ((body ^ reinterpret_cast<uintptr_t>(mbarrier)) + 1) * 0x9e3779b97f4a7c15u >> kBodyBits;
+}
+
+MbarrierState valid_state(const void* mbarrier, const char* what, const char* name, Place place) {
+    MbarrierState state;
+    if (!MbarrierState::read(mbarrier, state)) {
+        raise(FaultKind::barrier, place, "%s on \"%s\", which was not initialised or was overwritten", what, name);
+    }
+    return state;
+}
+
+}  // namespace
+
+bool MbarrierState::read(const void* mbarrier, MbarrierState& state) {
+    uint64_t word;
+    std::memcpy(&word, mbarrier, sizeof word);
+    const uint64_t body = word & ((uint64_t{1} << kBodyBits) - 1);
+    if (word >> kBodyBits != check_of(body, mbarrier)) return false;
+    state.phase = body & 1;
+    state.num_pending = body >> 1 & 2047;
+    state.num_arrivals = body >> 12 & 2047;
+    state.num_bytes = static_cast<int32_t>(body >> 23) - kByteBias;
+    return true;
+}
+
+void MbarrierState::write(void* mbarrier) const {
+    const uint64_t body = static_cast<uint64_t>(num_bytes + kByteBias) << 23 | static_cast<uint64_t>(num_arrivals) << 12 |
+                          num_pending << 1 | phase;
+    const uint64_t word = check_of(body, mbarrier) << kBodyBits | body;
+    std::memcpy(mbarrier, &word, sizeof word);
+}
+
+bool MbarrierState::try_end_phase() {
+    if (num_pending != 0 || num_bytes != 0) return false;
+    phase ^= 1;
+    num_pending = num_arrivals;
+    return true;
+}
+
+void mbarrier_init(void* mbarrier, uint32_t num_arrivals, const char* name, Place place) {
+    yield();
+    MbarrierState state;
+    if (MbarrierState::read(mbarrier, state)) {
+        raise(FaultKind::barrier, place, "mbarrier_init on \"%s\", which is an mbarrier already", name);
+    }
+    if (num_arrivals == 0 || num_arrivals > MbarrierState::kMaxArrivals) {
+        raise(FaultKind::barrier, place, "mbarrier_init on \"%s\" with %u arrivals", name, num_arrivals);
+    }
+    MbarrierState{0, num_arrivals, num_arrivals, 0}.write(mbarrier);
+    ++current->fiber->num_unfenced_mbarriers;
+    ++current->fiber->block->num_unfenced_mbarriers;
+}
+
+void mbarrier_fence_init() {
+    Fiber& self = *current->fiber;
+    self.block->num_unfenced_mbarriers -= self.num_unfenced_mbarriers;
+    self.num_unfenced_mbarriers = 0;
+}
+
+void mbarrier_arrive(void* mbarrier, uint32_t expected_bytes, const char* name, Place place) {
+    yield();
+    const char* what = expected_bytes == 0 ? "mbarrier_arrive" : "mbarrier_arrive_expect_tx";
+    MbarrierState state = valid_state(mbarrier, what, name, place);
+    if (state.num_pending == 0) {
+        raise(FaultKind::barrier, place, "%s on \"%s\": arrival %u of %u in one phase", what, name,
+              state.num_arrivals + 1, state.num_arrivals);
+    }
+    --state.num_pending;
+    const int64_t num_bytes = int64_t{state.num_bytes} + expected_bytes;
+    if (num_bytes > MbarrierState::kMaxBytes) {
+        raise(FaultKind::barrier, place, "%s on \"%s\": %lld bytes expected in one phase, at most %d can be", what, name,
+              static_cast<long long>(num_bytes), MbarrierState::kMaxBytes);
+    }
+    state.num_bytes = static_cast<int32_t>(num_bytes);
+    if (state.num_pending == 0 && state.num_bytes < 0) {
+        raise(FaultKind::barrier, place, "%s on \"%s\": %d bytes more came than were expected", what, name,
+              -state.num_bytes);
+    }
+    const bool is_over = state.try_end_phase();
+    state.write(mbarrier);
+    if (is_over) notify(mbarrier, sizeof(uint64_t));
+}
+
+bool mbarrier_test(const void* mbarrier, uint32_t parity, const char* name, Place place) {
+    return valid_state(mbarrier, "wait_mbarrier", name, place).phase != (parity & 1);
+}
+
+}  // namespace epgen::simt

@@ -1,0 +1,154 @@
+// Ranks' streams: one task at a time, in order.
+#include <cstring>
+
+#include "simt/engine.hpp"
+
+namespace epgen::simt {
+
+Bytes Bytes::uninitialised(uint64_t size) { return {std::make_unique_for_overwrite<std::byte[]>(size), size}; }
+
+Bytes Bytes::copy_of(const void* from, uint64_t size) {
+    Bytes bytes = uninitialised(size);
+    if (size > 0) std::memcpy(bytes.data.get(), from, size);
+    return bytes;
+}
+
+namespace {
+
+template <class... Cases>
+struct Overloaded : Cases... {
+    using Cases::operator()...;
+};
+
+}  // namespace
+
+void Engine::advance_streams() {
+    for (uint32_t rank_idx = 0; rank_idx < options_.num_ranks; ++rank_idx) {
+        while (advance(rank_idx)) {
+        }
+    }
+}
+
+/// Whether the head of the queue has to wait for its timer, which is set first where there is none.
+bool Engine::wait_for_timer(Stream& stream, uint64_t delay_ns) {
+    if (!stream.has_timer) {
+        stream.has_timer = true;
+        stream.timer_ns = now() + delay_ns;
+    }
+    if (now() < stream.timer_ns) return true;
+    stream.has_timer = false;
+    return false;
+}
+
+/// Whether the stream may be able to go on.
+bool Engine::advance(uint32_t rank_idx) {
+    Stream& stream = streams_[rank_idx];
+    if (stream.launch != nullptr) {
+        if (!stream.launch->is_over()) return false;
+        finish_launch(rank_idx);
+        return true;
+    }
+    if (stream.queue.empty()) return false;
+    const Task& head = stream.queue.front();
+    if (const auto* delay = std::get_if<Delay>(&head)) {
+        if (wait_for_timer(stream, delay->ns)) return false;
+    } else if (std::holds_alternative<Kernel>(head)) {
+        if (wait_for_timer(stream, stream.has_timer ? 0 : schedule.start_delay_ns())) return false;
+    }
+    Task task = std::move(stream.queue.front());
+    stream.queue.pop_front();
+    perform(rank_idx, std::move(task));
+    return true;
+}
+
+void Engine::perform(uint32_t rank_idx, Task task) {
+    const auto written = [this](const void* to, uint64_t bytes) {
+        notify_range(reinterpret_cast<uintptr_t>(to), bytes);
+    };
+    std::visit(Overloaded{
+                   [&](Kernel& kernel) {
+                       auto launch = std::make_unique<Launch>();
+                       launch->kernel = std::move(kernel);
+                       launch->rank_idx = rank_idx;
+                       launch->trickles = schedule.trickles();
+                       launch->unstarted.resize(launch->kernel.grid);
+                       uint32_t block_idx = launch->kernel.grid;
+                       for (uint32_t& unstarted : launch->unstarted) unstarted = --block_idx;
+                       if (options_.block_order == BlockOrder::shuffled) schedule.shuffle(launch->unstarted);
+                       streams_[rank_idx].launch = std::move(launch);
+                   },
+                   [&](Copy& copy) {
+                       if (copy.bytes > 0) std::memmove(copy.to, copy.from, copy.bytes);
+                       written(copy.to, copy.bytes);
+                   },
+                   [&](Fill& fill) {
+                       if (fill.bytes > 0) std::memset(fill.to, fill.value, fill.bytes);
+                       written(fill.to, fill.bytes);
+                   },
+                   [&](Upload& upload) {
+                       if (upload.from.size > 0) std::memcpy(upload.to, upload.from.data.get(), upload.from.size);
+                       written(upload.to, upload.from.size);
+                   },
+                   [&](Download& download) {
+                       publish();
+                       if (download.on_done) {
+                           download.on_done(Status::done, Bytes::copy_of(download.from, download.bytes));
+                       }
+                   },
+                   [&](Callback& callback) {
+                       publish();
+                       if (callback.on_reached) callback.on_reached(Status::done);
+                   },
+                   [](Delay&) {},
+               },
+               task);
+}
+
+void Engine::finish_launch(uint32_t rank_idx) {
+    const auto launch = std::move(streams_[rank_idx].launch);
+    ++num_kernels_;
+    bool runs = false;
+    for (const Stream& stream : streams_) runs |= stream.launch != nullptr;
+    if (!runs) idle_at_timeout_.reset();
+    publish();
+    if (launch->kernel.on_done) launch->kernel.on_done(aborting ? Status::dropped : Status::done);
+}
+
+/// With nothing else to do, moves the clock to the next timer or deadline; false when no timer is set.
+bool Engine::jump_to_timer() {
+    uint64_t next_ns = kNoDeadline;
+    for (const Stream& stream : streams_) {
+        if (stream.has_timer) next_ns = std::min(next_ns, stream.timer_ns);
+    }
+    if (next_ns == kNoDeadline) return false;
+    next_ns = std::min(next_ns, earliest_deadline());
+    if (next_ns > now()) clock_offset_ns_ += next_ns - now();
+    return true;
+}
+
+void Engine::drop(Task task) {
+    std::visit(Overloaded{
+                   [](Kernel& kernel) {
+                       if (kernel.on_done) kernel.on_done(Status::dropped);
+                   },
+                   [](Download& download) {
+                       if (download.on_done) download.on_done(Status::dropped, Bytes{});
+                   },
+                   [](Callback& callback) {
+                       if (callback.on_reached) callback.on_reached(Status::dropped);
+                   },
+                   [](auto&) {},
+               },
+               task);
+}
+
+void Engine::drop_queued() {
+    for (Stream& stream : streams_) {
+        std::deque<Task> queue;
+        queue.swap(stream.queue);
+        stream.has_timer = false;
+        for (Task& task : queue) drop(std::move(task));
+    }
+}
+
+}  // namespace epgen::simt
