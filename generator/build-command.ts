@@ -1,0 +1,43 @@
+import type { Spec } from './spec.js';
+import { parseSpec } from './spec.js';
+
+/** Fields that have a flag of their own; any other is set by path. */
+const FLAGS: Readonly<Record<string, string>> = {
+  name: '--name',
+  ranks: '--ranks',
+  hidden: '--hidden',
+  experts: '--experts',
+  topk: '--topk',
+  dtype: '--dtype',
+  'ht.maxTokensPerRank': '--max-tokens',
+  'ht.liveResults': '--live-results',
+  'channels.memory.count': '--channels',
+};
+
+/** The command that builds this spec anywhere, without its spec file. */
+export function buildCommand(spec: Spec): string {
+  const { ranks, hidden } = spec;
+  const defaults = leavesOf(parseSpec({ ranks, hidden }, spec.name));
+  const given = leavesOf(spec).filter(([path, value]) => {
+    if (path === 'ranks' || path === 'hidden') return true;
+    return path !== 'name' && value !== defaults.find(([other]) => other === path)?.[1];
+  });
+  const unnamed = parseSpec(withoutName(spec), spec.name);
+  if (unnamed.name !== spec.name) given.push(['name', spec.name]);
+  const words = given.map(([path, value]) =>
+    FLAGS[path] ? `${FLAGS[path]} ${value}` : `--set ${path}=${value}`,
+  );
+  return ['epgen build', ...words].join(' ');
+}
+
+function withoutName({ name: _, ...rest }: Spec): Omit<Spec, 'name'> {
+  return rest;
+}
+
+function leavesOf(value: object, prefix = ''): [path: string, value: unknown][] {
+  return Object.entries(value).flatMap(([key, entry]): [string, unknown][] =>
+    typeof entry === 'object' && entry !== null
+      ? leavesOf(entry, `${prefix}${key}.`)
+      : [[prefix + key, entry]],
+  );
+}

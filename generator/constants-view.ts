@@ -1,0 +1,103 @@
+import { cppName, snakeCase } from './cpp-name.js';
+import type { Plan } from './plan.js';
+import { numberOf, type PlanNumber, type RuleGroup } from './rule.js';
+import { RULES } from './rules.js';
+
+/** Width of generated C++. */
+export const COLUMNS = 120;
+
+/** Constants and what is asserted of them. */
+export interface ConstantsView {
+  readonly name: string;
+  readonly constants: readonly {
+    readonly ctype: string;
+    readonly name: string;
+    readonly value: string;
+  }[];
+  readonly asserts: readonly AssertView[];
+}
+
+export interface AssertView {
+  readonly expr: string;
+  readonly message: string;
+  readonly fitsOnOneLine: boolean;
+}
+
+/** The constants of layout.cuh, in order. */
+const CONSTANTS: Readonly<Record<RuleGroup, readonly PlanNumber[]>> = {
+  exchange: [
+    'numRanks',
+    'numLocalRanks',
+    'numExperts',
+    'numLocalExperts',
+    'numTopk',
+    'hidden',
+    'maxTokensPerRank',
+    'maxRecvTokens',
+    'numChannels',
+    'rowBytes',
+    'combineRowBytes',
+    'sharedBytesLimit',
+  ],
+  dispatch: [
+    'dispatch.numStages',
+    'dispatch.pieceBytes',
+    'dispatch.piecesPerRow',
+    'dispatch.lastPieceBytes',
+    'dispatch.storeLag',
+    'dispatch.numMetaWarps',
+    'dispatch.numWarps',
+    'dispatch.numThreads',
+    'dispatch.sharedBytes',
+  ],
+  combine: [
+    'combine.numStages',
+    'combine.pieceBytes',
+    'combine.piecesPerRow',
+    'combine.lastPieceBytes',
+    'combine.numReduceWarps',
+    'combine.vectorsPerThread',
+    'combine.numWarps',
+    'combine.numThreads',
+    'combine.sharedBytes',
+  ],
+  dispatchLayout: ['dispatchLayout.numThreads', 'dispatchLayout.sharedBytes'],
+  window: [
+    'liveResults',
+    'numRecvBuffers',
+    'numOutputBuffers',
+    'windowBytes',
+    'handleBytes',
+    'arenaBytes',
+  ],
+};
+
+/** Sizes of what lies in device memory need 64 bits. */
+const WIDE: ReadonlySet<PlanNumber> = new Set<PlanNumber>([
+  'windowBytes',
+  'arenaBytes',
+  'handleBytes',
+]);
+
+export function constantsView(plan: Plan, group: RuleGroup): ConstantsView {
+  return {
+    name: snakeCase(group),
+    constants: CONSTANTS[group].map((name) => ({
+      ctype: WIDE.has(name) ? 'uint64_t' : 'uint32_t',
+      name: cppName(name, group),
+      value: `${numberOf(plan, name)}`,
+    })),
+    asserts: RULES.filter((rule) => rule.group === group).map(assertView),
+  };
+}
+
+export function assertView({
+  expr,
+  message,
+}: {
+  readonly expr: string;
+  readonly message: string;
+}): AssertView {
+  const fitsOnOneLine = `static_assert(${expr}, "${message}");`.length <= COLUMNS;
+  return { expr, message, fitsOnOneLine };
+}

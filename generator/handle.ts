@@ -1,0 +1,63 @@
+import { CTYPES, type RecordLayout, recordLayout } from './record.js';
+import { roundUp } from './round.js';
+
+/** What the layout of a handle depends on. */
+export interface HandleShape {
+  readonly numRanks: number;
+  readonly numLocalExperts: number;
+  readonly numChannels: number;
+  readonly maxTokensPerRank: number;
+}
+
+const HANDLE_ALIGN = 128;
+
+/** The fixed part of a handle; `slot[num_tokens][kNumRanks]` follows it. */
+export function handleHeader({
+  numRanks,
+  numLocalExperts,
+  numChannels,
+}: HandleShape): RecordLayout {
+  const align = HANDLE_ALIGN;
+  return recordLayout({
+    name: 'HandleHeader',
+    doc: 'What a dispatch leaves for combine and for the caller; `int32_t slot[num_tokens][kNumRanks]` follows it.',
+    align,
+    fields: [
+      { ctype: 'int32_t', name: 'num_recv_tokens', note: 'rows that this rank received' },
+      {
+        ctype: 'int32_t',
+        name: 'num_tokens_per_expert',
+        count: numLocalExperts,
+        note: '[local expert]',
+        align,
+      },
+      {
+        ctype: 'int32_t',
+        name: 'rank_prefix',
+        count: numRanks * numRanks,
+        note: '[source][destination] inclusive over sources',
+        align,
+      },
+      {
+        ctype: 'int32_t',
+        name: 'channel_prefix',
+        count: numRanks * numChannels,
+        note: '[destination][channel] inclusive over channels',
+        align,
+      },
+      {
+        ctype: 'int32_t',
+        name: 'recv_channel_prefix',
+        count: numRanks * numChannels,
+        note: "[source][channel] exclusive, within the source's rows",
+        align,
+      },
+    ],
+  });
+}
+
+/** Bytes of a handle of the largest call. */
+export function handleBytesOf(shape: HandleShape): number {
+  const slotBytes = shape.maxTokensPerRank * shape.numRanks * CTYPES.int32_t.bytes;
+  return roundUp(handleHeader(shape).bytes + slotBytes, HANDLE_ALIGN);
+}

@@ -1,0 +1,105 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import type * as TsMorph from 'ts-morph';
+import { cacheFolder, packageRoot } from './paths.js';
+
+/** A declaration as ts-morph describes it, with its kind by name. */
+export type Statement =
+  | WithKindName<TsMorph.ImportDeclarationStructure, 'ImportDeclaration'>
+  | (Omit<
+      WithKindName<TsMorph.VariableStatementStructure, 'VariableStatement'>,
+      'declarationKind'
+    > & {
+      readonly declarationKind: 'const';
+    })
+  | WithKindName<TsMorph.TypeAliasDeclarationStructure, 'TypeAlias'>
+  | WithKindName<TsMorph.FunctionDeclarationStructure, 'Function'>;
+
+type WithKindName<Structure, Kind> = Omit<Structure, 'kind'> & { readonly kind: Kind };
+
+/** A source file as plain data: JSON keeps all of it. */
+export interface SourceStructure {
+  readonly banner: string;
+  readonly statements: readonly Statement[];
+}
+
+/** Raise it when printing changes in a way that neither the structure nor ts-morph's version shows. */
+const FORMAT = 1;
+
+const requireHere = createRequire(import.meta.url);
+const printed = new Map<string, string>();
+
+/**
+ * The text of a source file, printed by ts-morph. Loading that takes most of a second, so texts are kept by the hash of
+ * all that they follow from: the structure and ts-morph's version.
+ */
+export function printedSource(structure: SourceStructure): string {
+  const key = keyOf(structure);
+  const known = printed.get(key) ?? readCached(key);
+  const text = known ?? printWithTsMorph(structure);
+  if (known === undefined) writeCached(key, text);
+  printed.set(key, text);
+  return text;
+}
+
+export function printWithTsMorph({ banner, statements }: SourceStructure): string {
+  const { IndentationText, NewLineKind, Project, QuoteKind, StructureKind } = requireHere(
+    'ts-morph',
+  ) as typeof TsMorph;
+  const project = new Project({
+    useInMemoryFileSystem: true,
+    manipulationSettings: {
+      indentationText: IndentationText.TwoSpaces,
+      newLineKind: NewLineKind.LineFeed,
+      quoteKind: QuoteKind.Single,
+    },
+  });
+  const named = statements.map((one) => ({ ...one, kind: StructureKind[one.kind] }));
+  const file = project.createSourceFile('index.ts', {
+    statements: named as TsMorph.StatementStructures[],
+  });
+  file.formatText({ indentSize: 2 });
+  file.insertText(0, `${banner}\n`);
+  return file.getFullText();
+}
+
+function keyOf(structure: SourceStructure): string {
+  const { version } = requireHere('ts-morph/package.json') as { version: string };
+  return sha256(JSON.stringify([FORMAT, version, structure]));
+}
+
+/** Beside epgen where that can be written, since these texts don't depend on the project. */
+function cachePath(key: string): string {
+  return join(cacheFolder(packageRoot(), process.cwd()), 'wrappers', `${key}.json`);
+}
+
+function readCached(key: string): string | undefined {
+  try {
+    const entry = JSON.parse(readFileSync(cachePath(key), 'utf8')) as {
+      text: string;
+      hash: string;
+    };
+    return sha256(entry.text) === entry.hash ? entry.text : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** A cache that can't be written costs time, nothing else. */
+function writeCached(key: string, text: string): void {
+  const path = cachePath(key);
+  const fresh = `${path}.${process.pid}-${randomBytes(3).toString('hex')}`;
+  try {
+    mkdirSync(join(path, '..'), { recursive: true });
+    writeFileSync(fresh, JSON.stringify({ hash: sha256(text), text }));
+    renameSync(fresh, path);
+  } catch {
+    rmSync(fresh, { force: true });
+  }
+}
+
+function sha256(text: string): string {
+  return createHash('sha256').update(text).digest('hex');
+}
