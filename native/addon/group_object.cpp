@@ -1,0 +1,301 @@
+#include "addon/group_object.hpp"
+
+#include <span>
+#include <utility>
+
+#include "addon/unpack.hpp"
+
+namespace epgen::addon {
+namespace {
+
+uint32_t unpack_rank(const Napi::CallbackInfo& info) {
+    return unpack_uint32(info[0], "rank");
+}
+
+GroupOptions unpack_options(Napi::Value value) {
+    const Napi::Object options = unpack_object(value, "options");
+    return {
+        .seed = unpack_bigint(options["seed"], "seed"),
+        .deadline_ms = unpack_milliseconds(options["deadlineMs"], "deadlineMs"),
+        .first_deadline_ms = unpack_milliseconds(options["firstDeadlineMs"], "firstDeadlineMs"),
+    };
+}
+
+DispatchRequest unpack_dispatch(const Napi::Object& call) {
+    return {
+        .num_tokens = unpack_uint32(call["numTokens"], "numTokens"),
+        .x = unpack_bigint(call["x"], "x"),
+        .topk_idx = unpack_bigint(call["topkIdx"], "topkIdx"),
+        .topk_weights = unpack_bigint(call["topkWeights"], "topkWeights"),
+        .handle = unpack_bigint(call["handle"], "handle"),
+        .buffer_idx = unpack_uint32(call["buffer"], "buffer"),
+        .grid = unpack_uint32(call["grid"], "grid"),
+    };
+}
+
+CombineRequest unpack_combine(const Napi::Object& call) {
+    return {
+        .num_tokens = unpack_uint32(call["numTokens"], "numTokens"),
+        .handle = unpack_bigint(call["handle"], "handle"),
+        .out = unpack_bigint(call["out"], "out"),
+        .input_offset = unpack_bigint(call["inputOffset"], "inputOffset"),
+        .grid = unpack_uint32(call["grid"], "grid"),
+    };
+}
+
+DispatchLayoutRequest unpack_dispatch_layout(const Napi::Object& call) {
+    return {
+        .num_tokens = unpack_uint32(call["numTokens"], "numTokens"),
+        .topk_idx = unpack_bigint(call["topkIdx"], "topkIdx"),
+        .num_tokens_per_rank = unpack_bigint(call["numTokensPerRank"], "numTokensPerRank"),
+        .num_tokens_per_expert = unpack_bigint(call["numTokensPerExpert"], "numTokensPerExpert"),
+        .is_token_in_rank = unpack_bigint(call["isTokenInRank"], "isTokenInRank"),
+    };
+}
+
+}  // namespace
+
+Napi::Function GroupObject::define(Napi::Env env) {
+    return DefineClass(env, "RawGroup",
+                       {
+                           InstanceMethod<&GroupObject::alloc>("alloc"),
+                           InstanceMethod<&GroupObject::free>("free"),
+                           InstanceMethod<&GroupObject::window_base>("windowBase"),
+                           InstanceMethod<&GroupObject::arena_base>("arenaBase"),
+                           InstanceMethod<&GroupObject::write>("write"),
+                           InstanceMethod<&GroupObject::fill>("fill"),
+                           InstanceMethod<&GroupObject::read>("read"),
+                           InstanceMethod<&GroupObject::copy>("copy"),
+                           InstanceMethod<&GroupObject::dispatch>("dispatch"),
+                           InstanceMethod<&GroupObject::combine>("combine"),
+                           InstanceMethod<&GroupObject::dispatch_layout>("dispatchLayout"),
+                           InstanceMethod<&GroupObject::synchronize>("synchronize"),
+                           InstanceMethod<&GroupObject::delay>("delay"),
+                           InstanceMethod<&GroupObject::hold>("hold"),
+                           InstanceMethod<&GroupObject::release>("release"),
+                           InstanceMethod<&GroupObject::reset>("reset"),
+                           InstanceMethod<&GroupObject::counters>("counters"),
+                           InstanceMethod<&GroupObject::dispose>("dispose"),
+                       });
+}
+
+GroupObject::GroupObject(const Napi::CallbackInfo& info) : ObjectWrap(info) {
+    const Napi::Env env = info.Env();
+    throwing_js(env, [&] { group_ = std::make_unique<Group>(module(), unpack_options(info[0])); });
+    mailbox_ = Mailbox::open(env, [this](Napi::Env env, uint64_t id, Outcome outcome) {
+        settle(env, id, std::move(outcome));
+    });
+    // After the mailbox was opened: hooks run in reverse, and the backend has to end before the mailbox does.
+    napi_add_env_cleanup_hook(env, environment_ends, this);
+}
+
+GroupObject::~GroupObject() {
+    close(/*environment_ends=*/false);
+}
+
+void GroupObject::environment_ends(void* self) {
+    static_cast<GroupObject*>(self)->close(/*environment_ends=*/true);
+}
+
+/// Stops and joins everything; what is pending stays unsettled.
+void GroupObject::close(bool environment_ends) {
+    if (!group_ || std::exchange(closed_, true)) return;
+    group_->shut_down();
+    if (closer_.joinable()) closer_.join();
+    mailbox_->close(environment_ends);
+    if (!environment_ends) napi_remove_env_cleanup_hook(Env(), GroupObject::environment_ends, this);
+}
+
+Napi::Value GroupObject::promise(Napi::Env env, const std::function<void(Completion)>& start) {
+    const uint64_t id = ++last_id_;
+    Pending pending(env);
+    const Napi::Promise promise = pending.promise();
+    try {
+        start([id, mailbox = mailbox_](Outcome outcome) { mailbox->post(id, std::move(outcome)); });
+    } catch (const Error& error) {
+        pending.settle(env, error);
+        return promise;
+    }
+    if (pending_.empty()) {
+        mailbox_->keep_alive(env, true);
+        Ref();
+    }
+    pending_.emplace(id, std::move(pending));
+    return promise;
+}
+
+void GroupObject::settle(Napi::Env env, uint64_t id, Outcome outcome) {
+    const auto found = pending_.find(id);
+    if (found == pending_.end()) return;
+    Pending pending = std::move(found->second);
+    pending_.erase(found);
+    pending.settle(env, std::move(outcome));
+    if (!pending_.empty()) return;
+    mailbox_->keep_alive(env, false);
+    Unref();
+}
+
+// uint64_t Group::allocate(uint32_t rank_idx, uint64_t num_bytes)
+// alloc(rank: number, bytes: number): bigint
+Napi::Value GroupObject::alloc(const Napi::CallbackInfo& info) {
+    return throwing_js(info.Env(), [&]() -> Napi::Value {
+        const uint64_t address = group_->allocate(unpack_rank(info), unpack_integer(info[1], "bytes"));
+        return Napi::BigInt::New(info.Env(), address);
+    });
+}
+
+// void Group::free(uint32_t rank_idx, uint64_t address)
+// free(rank: number, pointer: bigint): void
+void GroupObject::free(const Napi::CallbackInfo& info) {
+    throwing_js(info.Env(), [&] { group_->free(unpack_rank(info), unpack_bigint(info[1], "pointer")); });
+}
+
+// uint64_t Group::window_base(uint32_t rank_idx)
+// windowBase(rank: number): bigint
+Napi::Value GroupObject::window_base(const Napi::CallbackInfo& info) {
+    return throwing_js(info.Env(), [&]() -> Napi::Value {
+        return Napi::BigInt::New(info.Env(), group_->window_base(unpack_rank(info)));
+    });
+}
+
+// uint64_t Group::arena_base(uint32_t rank_idx)
+// arenaBase(rank: number): bigint
+Napi::Value GroupObject::arena_base(const Napi::CallbackInfo& info) {
+    return throwing_js(info.Env(), [&]() -> Napi::Value {
+        return Napi::BigInt::New(info.Env(), group_->arena_base(unpack_rank(info)));
+    });
+}
+
+// void Group::write(uint32_t rank_idx, uint64_t address, std::span<const std::byte> bytes, Completion completion)
+// write(rank: number, pointer: bigint, bytes: Uint8Array): Promise<void>
+Napi::Value GroupObject::write(const Napi::CallbackInfo& info) {
+    return promise(info.Env(), [&](Completion completion) {
+        const Napi::Uint8Array bytes = unpack_bytes(info[2], "bytes");
+        group_->write(unpack_rank(info), unpack_bigint(info[1], "pointer"),
+                      std::as_bytes(std::span(bytes.Data(), bytes.ByteLength())), std::move(completion));
+    });
+}
+
+// void Group::fill(uint32_t rank_idx, uint64_t address, uint64_t num_bytes, uint8_t value, Completion completion)
+// fill(rank: number, pointer: bigint, numBytes: number, value: number): Promise<void>
+Napi::Value GroupObject::fill(const Napi::CallbackInfo& info) {
+    return promise(info.Env(), [&](Completion completion) {
+        group_->fill(unpack_rank(info), unpack_bigint(info[1], "pointer"), unpack_integer(info[2], "numBytes"),
+                     static_cast<uint8_t>(unpack_integer(info[3], "value", 255)), std::move(completion));
+    });
+}
+
+// void Group::read(uint32_t rank_idx, uint64_t address, uint64_t num_bytes, Completion completion)
+// read(rank: number, pointer: bigint, numBytes: number): Promise<ArrayBuffer>
+Napi::Value GroupObject::read(const Napi::CallbackInfo& info) {
+    return promise(info.Env(), [&](Completion completion) {
+        group_->read(unpack_rank(info), unpack_bigint(info[1], "pointer"), unpack_integer(info[2], "numBytes"),
+                     std::move(completion));
+    });
+}
+
+// void Group::copy(uint32_t rank_idx, uint64_t to, uint64_t from, uint64_t num_bytes)
+// copy(rank: number, to: bigint, from: bigint, numBytes: number): void
+void GroupObject::copy(const Napi::CallbackInfo& info) {
+    throwing_js(info.Env(), [&] {
+        group_->copy(unpack_rank(info), unpack_bigint(info[1], "to"), unpack_bigint(info[2], "from"),
+                     unpack_integer(info[3], "numBytes"));
+    });
+}
+
+// void Group::dispatch(uint32_t rank_idx, const DispatchRequest& request, Completion completion)
+// dispatch(rank: number, call: RawDispatch): Promise<RawCounts> | undefined    (undefined where call.wait is false)
+Napi::Value GroupObject::dispatch(const Napi::CallbackInfo& info) {
+    const auto start = [&](Completion completion) {
+        group_->dispatch(unpack_rank(info), unpack_dispatch(unpack_object(info[1], "call")), std::move(completion));
+    };
+    const bool waits = throwing_js(
+        info.Env(), [&] { return unpack_boolean(unpack_object(info[1], "call")["wait"], "wait"); });
+    if (waits) return promise(info.Env(), start);
+    throwing_js(info.Env(), [&] { start(nullptr); });
+    return info.Env().Undefined();
+}
+
+// void Group::combine(uint32_t rank_idx, const CombineRequest& request, Completion completion)
+// combine(rank: number, call: RawCombine): Promise<void>
+Napi::Value GroupObject::combine(const Napi::CallbackInfo& info) {
+    return promise(info.Env(), [&](Completion completion) {
+        group_->combine(unpack_rank(info), unpack_combine(unpack_object(info[1], "call")), std::move(completion));
+    });
+}
+
+// void Group::dispatch_layout(uint32_t rank_idx, const DispatchLayoutRequest& request, Completion completion)
+// dispatchLayout(rank: number, call: RawDispatchLayout): Promise<void>
+Napi::Value GroupObject::dispatch_layout(const Napi::CallbackInfo& info) {
+    return promise(info.Env(), [&](Completion completion) {
+        group_->dispatch_layout(unpack_rank(info), unpack_dispatch_layout(unpack_object(info[1], "call")),
+                                std::move(completion));
+    });
+}
+
+// void Group::synchronize(uint32_t rank_idx, Completion completion)
+// synchronize(rank: number): Promise<void>
+Napi::Value GroupObject::synchronize(const Napi::CallbackInfo& info) {
+    return promise(info.Env(), [&](Completion completion) {
+        group_->synchronize(unpack_rank(info), std::move(completion));
+    });
+}
+
+// void Group::delay(uint32_t rank_idx, uint64_t ns)
+// delay(rank: number, virtualNs: number): void
+void GroupObject::delay(const Napi::CallbackInfo& info) {
+    throwing_js(info.Env(), [&] { group_->delay(unpack_rank(info), unpack_integer(info[1], "virtualNs")); });
+}
+
+// void Group::hold()
+// hold(): void
+void GroupObject::hold(const Napi::CallbackInfo& info) {
+    throwing_js(info.Env(), [&] { group_->hold(); });
+}
+
+// void Group::release()
+// release(): void
+void GroupObject::release(const Napi::CallbackInfo& info) {
+    throwing_js(info.Env(), [&] { group_->release(); });
+}
+
+// void Group::reset(uint32_t epoch, Completion completion)
+// reset(epoch: number): Promise<void>
+Napi::Value GroupObject::reset(const Napi::CallbackInfo& info) {
+    return promise(info.Env(), [&](Completion completion) {
+        group_->reset(unpack_uint32(info[0], "epoch"), std::move(completion));
+    });
+}
+
+// std::vector<LaunchCounters> Group::launched()
+// counters(): { dispatch: number; combine: number; dispatchLayout: number }[]
+Napi::Value GroupObject::counters(const Napi::CallbackInfo& info) {
+    const Napi::Env env = info.Env();
+    const std::vector<LaunchCounters> launched = group_->launched();
+    auto array = Napi::Array::New(env, launched.size());
+    for (uint32_t rank_idx = 0; rank_idx < launched.size(); ++rank_idx) {
+        auto object = Napi::Object::New(env);
+        object["dispatch"] = Napi::Number::New(env, static_cast<double>(launched[rank_idx].dispatch));
+        object["combine"] = Napi::Number::New(env, static_cast<double>(launched[rank_idx].combine));
+        object["dispatchLayout"] = Napi::Number::New(env, static_cast<double>(launched[rank_idx].dispatch_layout));
+        array[rank_idx] = object;
+    }
+    return array;
+}
+
+// void Group::shut_down()
+// dispose(): Promise<void>
+Napi::Value GroupObject::dispose(const Napi::CallbackInfo& info) {
+    if (closing_.IsEmpty()) {
+        const Napi::Value promised = promise(info.Env(), [&](Completion completion) {
+            closer_ = std::thread([this, completion = std::move(completion)] {
+                group_->shut_down();
+                completion(Finished{});
+            });
+        });
+        closing_ = Napi::Persistent(promised.As<Napi::Object>());
+    }
+    return closing_.Value();
+}
+
+}  // namespace epgen::addon

@@ -1,0 +1,61 @@
+// A group as a JavaScript object: unpack, call, pack.
+#pragma once
+
+#include <napi.h>
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <thread>
+#include <unordered_map>
+
+#include "addon/mailbox.hpp"
+#include "addon/pending.hpp"
+#include "runtime/group.hpp"
+
+namespace epgen::addon {
+
+class GroupObject : public Napi::ObjectWrap<GroupObject> {
+public:
+    static Napi::Function define(Napi::Env env);
+
+    /// `info[0]`: { seed: bigint, deadlineMs: number, firstDeadlineMs: number }
+    explicit GroupObject(const Napi::CallbackInfo& info);
+    ~GroupObject() override;
+
+private:
+    Napi::Value alloc(const Napi::CallbackInfo& info);
+    void free(const Napi::CallbackInfo& info);
+    Napi::Value window_base(const Napi::CallbackInfo& info);
+    Napi::Value arena_base(const Napi::CallbackInfo& info);
+    Napi::Value write(const Napi::CallbackInfo& info);
+    Napi::Value fill(const Napi::CallbackInfo& info);
+    Napi::Value read(const Napi::CallbackInfo& info);
+    void copy(const Napi::CallbackInfo& info);
+    Napi::Value dispatch(const Napi::CallbackInfo& info);
+    Napi::Value combine(const Napi::CallbackInfo& info);
+    Napi::Value dispatch_layout(const Napi::CallbackInfo& info);
+    Napi::Value synchronize(const Napi::CallbackInfo& info);
+    void delay(const Napi::CallbackInfo& info);
+    void hold(const Napi::CallbackInfo& info);
+    void release(const Napi::CallbackInfo& info);
+    Napi::Value reset(const Napi::CallbackInfo& info);
+    Napi::Value counters(const Napi::CallbackInfo& info);
+    Napi::Value dispose(const Napi::CallbackInfo& info);
+
+    /// A promise for what `start` begins; an Error that it throws rejects the promise.
+    Napi::Value promise(Napi::Env env, const std::function<void(Completion)>& start);
+    void settle(Napi::Env env, uint64_t id, Outcome outcome);
+    void close(bool environment_ends);
+    static void environment_ends(void* self);
+
+    std::unique_ptr<Group> group_;
+    std::shared_ptr<Mailbox> mailbox_;
+    std::unordered_map<uint64_t, Pending> pending_;
+    uint64_t last_id_ = 0;
+    std::thread closer_;             // waits for the backend in dispose()
+    Napi::ObjectReference closing_;  // the promise of dispose()
+    bool closed_ = false;
+};
+
+}  // namespace epgen::addon

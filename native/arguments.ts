@@ -1,0 +1,150 @@
+// Checks of call arguments. Every message names the argument, what was expected of it, and what came.
+import { countElements, DTYPES, type DType, describe } from './dtype.js';
+import { EpgenArgumentError, EpgenUnsupportedError } from './errors.js';
+import type { RankState } from './rank-state.js';
+import type { Storage } from './storage.js';
+import { Tensor, usableStorage } from './tensor.js';
+
+/** Options of the public interface that later versions bring, and the values that ask for nothing. */
+const LATER_OPTIONS: Readonly<Record<string, readonly unknown[]>> = {
+  allocateOnCommStream: [false],
+  asyncFinish: [false],
+  bias: [null],
+  expertAlignment: [1],
+  numWorstTokens: [0],
+  out: [null],
+  previousEvent: [null],
+  stream: [null],
+};
+
+/** Refuses a call that is not an object, or has keys that it does not know. `path` is empty or ends in a dot. */
+export function assertCall(
+  path: string,
+  options: unknown,
+  known: readonly string[],
+): asserts options is Readonly<Record<string, unknown>> {
+  const name = path === '' ? 'the call' : path.slice(0, -1);
+  if (typeof options !== 'object' || options === null) {
+    throw new EpgenArgumentError(
+      `Expected ${name} to be an object but received ${describe(options)}`,
+    );
+  }
+  for (const [key, value] of Object.entries(options)) {
+    if (known.includes(key) || value === undefined) continue;
+    const neutral = Object.hasOwn(LATER_OPTIONS, key) ? LATER_OPTIONS[key] : undefined;
+    if (neutral?.includes(value)) continue;
+    if (neutral !== undefined || key === 'topkWeights' || key === 'handle') {
+      throw new EpgenUnsupportedError(
+        `Expected ${name} to be without ${key}, which this version does not support, but received ${describe(value)}`,
+      );
+    }
+    throw new EpgenArgumentError(
+      `Expected ${name} to have only ${known.join(', ')} but received ${key}`,
+    );
+  }
+}
+
+/** What a tensor argument has to be. */
+export interface WantedRows {
+  readonly name: string;
+  readonly dtype: DType;
+  readonly rowSize: number;
+  /** What `rowSize` is in the spec. */
+  readonly rowSizeName: string;
+}
+
+/** Checks a tensor of rows that belongs to `rank`; gives its memory and number of rows. */
+export function checkRows(
+  rank: RankState,
+  value: unknown,
+  { name, dtype, rowSize, rowSizeName }: WantedRows,
+): { readonly storage: Storage; readonly numRows: number } {
+  if (!(value instanceof Tensor)) {
+    throw new EpgenArgumentError(
+      `Expected ${name} to be a tensor of rank ${rank.idx} with the dtype ${dtype} but received ${describe(value)}`,
+    );
+  }
+  const storage = usableStorage(value, name);
+  assertSameRank(rank, storage.rank, name);
+  if (value.dtype !== dtype) {
+    throw new EpgenArgumentError(
+      `Expected ${name} to have the dtype ${dtype} but received ${value.dtype}`,
+    );
+  }
+  const [numRows, size] = value.shape;
+  if (value.shape.length !== 2 || numRows === undefined || size !== rowSize) {
+    throw new EpgenArgumentError(
+      `Expected ${name} to have the shape [tokens, ${rowSize}] (${rowSizeName} of ${rank.group.description.spec.name}) but received [${value.shape.join(', ')}]`,
+    );
+  }
+  return { storage, numRows };
+}
+
+/** Refuses what belongs to another rank or group. */
+export function assertSameRank(rank: RankState, owner: RankState, name: string): void {
+  if (owner === rank) return;
+  const where = owner.group === rank.group ? '' : ' of another group';
+  const spec = owner.group.description.spec.name;
+  const which = spec === rank.group.description.spec.name ? '' : `, which was built from ${spec}`;
+  throw new EpgenArgumentError(
+    `Expected ${name} to belong to rank ${rank.idx} but received one of rank ${owner.idx}${where}${which}`,
+  );
+}
+
+/** Checks against the most tokens that a rank may send; says the way out. */
+export function assertTokens(rank: RankState, name: string, numTokens: number): void {
+  const { maxTokensPerRank } = rank.group.dims;
+  if (numTokens <= maxTokensPerRank) return;
+  throw new EpgenArgumentError(
+    `Expected ${name} to have at most ${maxTokensPerRank} tokens but received ${numTokens}`,
+    {
+      hint: `Raise ht.maxTokensPerRank in the spec and build again, or run epgen build with --max-tokens ${numTokens}.`,
+    },
+  );
+}
+
+/** How many channels run at once. */
+export function checkNumChannels(rank: RankState, name: string, value: unknown): number {
+  const { numChannels } = rank.group.dims;
+  if (value === undefined) {
+    // Every block of the emulated machine costs time and memory, whatever it moves.
+    return rank.group.backend === 'cpu' ? Math.min(numChannels, 2) : numChannels;
+  }
+  if (typeof value === 'number' && Number.isInteger(value) && value >= 1 && value <= numChannels) {
+    return value;
+  }
+  throw new EpgenArgumentError(
+    `Expected ${name} to be an integer in 1..${numChannels} but received ${describe(value)}`,
+  );
+}
+
+export function checkBoolean(name: string, value: unknown): boolean {
+  if (value === undefined) return false;
+  if (typeof value === 'boolean') return value;
+  throw new EpgenArgumentError(
+    `Expected ${name} to be true or false but received ${describe(value)}`,
+  );
+}
+
+export function checkDType(value: unknown): DType {
+  if (typeof value === 'string' && Object.hasOwn(DTYPES, value)) return value as DType;
+  throw new EpgenArgumentError(
+    `Expected dtype to be one of ${Object.keys(DTYPES).join(', ')} but received ${describe(value)}`,
+  );
+}
+
+/** Checks a shape; gives its size in bytes. */
+export function checkShape(dtype: DType, shape: unknown): number {
+  if (!Array.isArray(shape)) {
+    throw new EpgenArgumentError(
+      `Expected shape to be an array of sizes but received ${describe(shape)}`,
+    );
+  }
+  shape.forEach((size: unknown, i) => {
+    if (typeof size === 'number' && Number.isSafeInteger(size) && size >= 0) return;
+    throw new EpgenArgumentError(
+      `Expected shape[${i}] to be a whole number, 0 or more, but received ${describe(size)}`,
+    );
+  });
+  return countElements(shape) * DTYPES[dtype].bytes;
+}

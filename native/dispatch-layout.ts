@@ -1,0 +1,51 @@
+import { allocateAll } from './arena-block.js';
+import { assertCall, assertTokens, checkRows } from './arguments.js';
+import type { DispatchLayout } from './call-types.js';
+import type { RankState } from './rank-state.js';
+import { blockStorage } from './storage.js';
+import { createTensor } from './tensor.js';
+
+/** Asks one rank where its tokens would go; no other rank takes part. */
+export async function dispatchLayout(
+  rank: RankState,
+  call: unknown,
+  path = '',
+): Promise<DispatchLayout> {
+  const { numRanks, numExperts, numTopk } = rank.group.dims;
+  rank.group.assertOpen();
+  assertCall(path, call, ['topkIdx']);
+  const name = `${path}topkIdx`;
+  const { storage, numRows: numTokens } = checkRows(rank, call.topkIdx, {
+    name,
+    dtype: 'i64',
+    rowSize: numTopk,
+    rowSizeName: 'topk',
+  });
+  assertTokens(rank, name, numTokens);
+  const blocks = allocateAll(rank, {
+    numTokensPerRank: numRanks * Int32Array.BYTES_PER_ELEMENT,
+    numTokensPerExpert: numExperts * Int32Array.BYTES_PER_ELEMENT,
+    isTokenInRank: numTokens * numRanks,
+  });
+  const { numTokensPerRank, numTokensPerExpert, isTokenInRank } = blocks;
+  try {
+    await rank.group.call((raw) =>
+      raw.dispatchLayout(rank.idx, {
+        numTokens,
+        topkIdx: storage.pointer,
+        numTokensPerRank: numTokensPerRank.pointer,
+        numTokensPerExpert: numTokensPerExpert.pointer,
+        isTokenInRank: isTokenInRank.pointer,
+      }),
+    );
+  } catch (error) {
+    for (const block of Object.values(blocks)) block.free();
+    throw error;
+  }
+  return {
+    numTokensPerRank: createTensor('i32', [numRanks], blockStorage(numTokensPerRank)),
+    numTokensPerRdmaRank: null,
+    numTokensPerExpert: createTensor('i32', [numExperts], blockStorage(numTokensPerExpert)),
+    isTokenInRank: createTensor('u8', [numTokens, numRanks], blockStorage(isTokenInRank)),
+  };
+}

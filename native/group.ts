@@ -1,0 +1,132 @@
+import './async-dispose.js';
+import type { CheckedCombineCalls, CheckedDispatchCalls } from './call-checks.js';
+import type {
+  Combined,
+  DispatchLayout,
+  DispatchLayoutCall,
+  EnqueuedReceived,
+  Received,
+} from './call-types.js';
+import { checkPerRank, launchAll, type Part, settleAll } from './collective.js';
+import { combinedWhenDone, combinePart } from './combine.js';
+import { dispatchPart, enqueuedDispatchPart } from './dispatch.js';
+import { dispatchLayout } from './dispatch-layout.js';
+import type { GroupState } from './group-state.js';
+import { createRank, type Rank } from './rank.js';
+import { RankState } from './rank-state.js';
+import type { Spec } from './spec-types.js';
+
+/** What a group is made of. */
+export interface GroupParts {
+  readonly state: GroupState;
+  readonly devices: readonly number[];
+  readonly backendReason: string;
+}
+
+export let createGroup: <S extends Spec>(parts: GroupParts) => Group<S>;
+/** The addon's side of a group, for tests that poison memory or count launches; not part of the package's interface. */
+export let stateOf: <S extends Spec>(group: Group<S>) => GroupState;
+
+/**
+ * All ranks of this host, driven by this process. Calls take one element per rank and check all of them before anything
+ * is launched. After `dispose()` everything throws `EPGEN_DISPOSED`.
+ */
+export class Group<S extends Spec = Spec> {
+  /** The ranks, in order. */
+  readonly ranks: readonly Rank<S>[];
+  readonly numRanks: number;
+  /** Where kernels run. */
+  readonly backend: 'cpu' | 'cuda';
+  /** Why they run there. */
+  readonly backendReason: string;
+  readonly #state: GroupState;
+  readonly #ranks: readonly RankState[];
+  #disposal: Promise<void> | undefined;
+
+  static {
+    createGroup = (parts) => new Group(parts);
+    stateOf = (group) => group.#state;
+  }
+
+  private constructor({ state, devices, backendReason }: GroupParts) {
+    this.#state = state;
+    this.#ranks = devices.map((_, i) => new RankState(state, i));
+    this.ranks = this.#ranks.map((rank, i) => createRank<S>(rank, devices[i] ?? i));
+    this.numRanks = devices.length;
+    this.backend = state.backend;
+    this.backendReason = backendReason;
+  }
+
+  /** `rank.dispatch` on every rank; resolves when all counts are known, rejects with the first cause when all have ended. */
+  async dispatch<const P extends readonly unknown[]>(
+    perRank: P & CheckedDispatchCalls<S, P>,
+  ): Promise<Received<S>[]> {
+    const pending = launchAll(this.#parts(perRank, dispatchPart));
+    return (await settleAll(pending)) as Received<S>[];
+  }
+
+  /** `rank.combine` on every rank; resolves when all sums are there, rejects with the first cause when all have ended. */
+  async combine<const P extends readonly unknown[]>(
+    perRank: P & CheckedCombineCalls<S, P>,
+  ): Promise<Combined<S>[]> {
+    const launched = launchAll(this.#parts(perRank, combinePart));
+    return (await settleAll(launched.map(combinedWhenDone))) as Combined<S>[];
+  }
+
+  /**
+   * As `dispatch`, but returns at once: tensors have `maxRecvTokens` rows, and counts stay on the device. `copy` is
+   * refused. An expert index out of range is reported by the next read or `copyFrom` on its rank.
+   */
+  enqueueDispatch<const P extends readonly unknown[]>(
+    perRank: P & CheckedDispatchCalls<S, P>,
+  ): EnqueuedReceived<S>[] {
+    return launchAll(this.#parts(perRank, enqueuedDispatchPart)) as EnqueuedReceived<S>[];
+  }
+
+  /** As `combine`, but returns at once: reading a result waits for it, and reports what went wrong. */
+  enqueueCombine<const P extends readonly unknown[]>(
+    perRank: P & CheckedCombineCalls<S, P>,
+  ): Combined<S>[] {
+    return launchAll(this.#parts(perRank, combinePart)).map(({ combined, done }) => {
+      // A failed combine has aborted the group, which reading the result reports.
+      done.catch(() => undefined);
+      return combined as Combined<S>;
+    });
+  }
+
+  /** `rank.getDispatchLayout` on every rank. */
+  async getDispatchLayout(perRank: readonly DispatchLayoutCall<S>[]): Promise<DispatchLayout[]> {
+    const calls = checkPerRank(this.#ranks, perRank);
+    return settleAll(
+      this.#ranks.map((rank, i) => dispatchLayout(rank, calls[i], `perRank[${i}].`)),
+    );
+  }
+
+  /**
+   * Makes the group usable after a timeout, deadlock or fault, once everything enqueued has ended. Received views and
+   * handles from before are stale; tensors of the arena keep their contents.
+   */
+  recover(): Promise<void> {
+    return this.#state.recover();
+  }
+
+  /** Aborts what still runs and gives back all memory. Safe to repeat. */
+  dispose(): Promise<void> {
+    this.#disposal ??= this.#state.dispose();
+    return this.#disposal;
+  }
+
+  /** `await using group = await openGroup()` disposes it at the end of the scope. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.dispose();
+  }
+
+  #parts<T>(
+    perRank: unknown,
+    partOf: (rank: RankState, call: unknown, path: string) => Part<T>,
+  ): Part<T>[] {
+    this.#state.assertOpen();
+    const calls = checkPerRank(this.#ranks, perRank);
+    return this.#ranks.map((rank, i) => partOf(rank, calls[i], `perRank[${i}].`));
+  }
+}

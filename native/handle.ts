@@ -1,0 +1,118 @@
+import type { ArenaBlock } from './arena-block.js';
+import { EpgenArgumentError, EpgenStaleError } from './errors.js';
+import type { RankState } from './rank-state.js';
+import type { HandleLayout, Spec } from './spec-types.js';
+
+/** What a handle is made of. */
+export interface HandleParts {
+  readonly rank: RankState;
+  readonly block: ArenaBlock;
+  readonly numTokens: number;
+  readonly numRecvTokens: number | undefined;
+}
+
+/** A handle's parts once it is known to be usable. Friends of the class call these; the package does not export them. */
+export let usableHandle: (handle: Handle, name: string) => HandleParts;
+export let createHandle: <S extends Spec>(parts: HandleParts, numRecoveries: number) => Handle<S>;
+
+/** Bytes of a handle for `numTokens` tokens. */
+export function handleBytes(layout: HandleLayout, numRanks: number, numTokens: number): number {
+  return layout.headerBytes + numTokens * numRanks * Int32Array.BYTES_PER_ELEMENT;
+}
+
+/**
+ * Routing of one dispatch on one rank, needed by the combine that belongs to it. It lives in the rank's arena until
+ * `dispose()`, or until nothing refers to it; any number of combines may use it. Its fields are read after the dispatch has
+ * ended, flat and row-major. Every use throws {@link EpgenArgumentError} after `dispose()`, {@link EpgenStaleError} after
+ * `group.recover()`.
+ */
+export class Handle<S extends Spec = Spec> {
+  /** Name of the spec that it was made with. */
+  readonly spec: S['name'];
+  /** Tokens that this rank sent. */
+  readonly numTokens: number;
+  /** Rows that this rank received; undefined from `enqueueDispatch`, which does not wait for counts. */
+  readonly numRecvTokens: number | undefined;
+  readonly #parts: HandleParts;
+  readonly #numRecoveries: number;
+  #isDisposed = false;
+
+  static {
+    usableHandle = (handle, name) => handle.#usable(name);
+    createHandle = (parts, numRecoveries) => new Handle(parts, numRecoveries);
+  }
+
+  private constructor(parts: HandleParts, numRecoveries: number) {
+    this.spec = parts.rank.group.description.spec.name;
+    this.numTokens = parts.numTokens;
+    this.numRecvTokens = parts.numRecvTokens;
+    this.#parts = parts;
+    this.#numRecoveries = numRecoveries;
+  }
+
+  /** i32 [ranks, ranks]: [i][j] is how many tokens ranks 0..i sent to rank j. */
+  rankPrefixMatrix(): Promise<Int32Array> {
+    const { numRanks } = this.#dims;
+    return this.#read(this.#layout.fields.rankPrefixMatrix, numRanks * numRanks);
+  }
+
+  /** i32 [ranks, channels]: [j][c] is how many tokens this rank sent to rank j through channels 0..c. */
+  channelPrefixMatrix(): Promise<Int32Array> {
+    const { numRanks, numChannels } = this.#dims;
+    return this.#read(this.#layout.fields.channelPrefixMatrix, numRanks * numChannels);
+  }
+
+  /** i32 [ranks, channels]: [i][c] is where channel c's rows start among those from rank i. */
+  recvChannelPrefixMatrix(): Promise<Int32Array> {
+    const { numRanks, numChannels } = this.#dims;
+    return this.#read(this.#layout.fields.recvChannelPrefixMatrix, numRanks * numChannels);
+  }
+
+  /** i32 [tokens, ranks]: the row that each token got at each rank, or -1 where it did not go. */
+  slot(): Promise<Int32Array> {
+    return this.#read(this.#layout.headerBytes, this.numTokens * this.#dims.numRanks);
+  }
+
+  /** u8 [tokens, ranks]: 1 where the token went to the rank, else 0. */
+  async isTokenInRank(): Promise<Uint8Array> {
+    return Uint8Array.from(await this.slot(), (row) => (row >= 0 ? 1 : 0));
+  }
+
+  /** Gives the memory back at once; calls that were enqueued before still see it. Safe to repeat. */
+  dispose(): void {
+    this.#isDisposed = true;
+    this.#parts.block.free();
+  }
+
+  get #dims() {
+    return this.#parts.rank.group.dims;
+  }
+
+  get #layout(): HandleLayout {
+    return this.#parts.rank.group.description.handle;
+  }
+
+  #usable(name: string): HandleParts {
+    const { group } = this.#parts.rank;
+    group.assertOpen();
+    if (this.#isDisposed) {
+      throw new EpgenArgumentError(
+        `Expected ${name} to be a live handle but received one that was disposed`,
+      );
+    }
+    if (group.numRecoveries !== this.#numRecoveries) {
+      throw new EpgenStaleError(
+        `Expected ${name} to be live, but the group was recovered since its dispatch`,
+      );
+    }
+    return this.#parts;
+  }
+
+  async #read(offset: number, numElements: number): Promise<Int32Array> {
+    const { rank, block } = this.#usable('the handle');
+    if (numElements === 0) return new Int32Array(0);
+    const pointer = block.pointer + BigInt(offset);
+    const numBytes = numElements * Int32Array.BYTES_PER_ELEMENT;
+    return new Int32Array(await rank.read(pointer, numBytes));
+  }
+}

@@ -1,0 +1,111 @@
+import { describe } from './dtype.js';
+import { EpgenArgumentError } from './errors.js';
+import type { ModuleDescription } from './spec-types.js';
+
+/** Where kernels run: `cuda` on GPUs, `cpu` on the emulated machine, `auto` on cuda if it can be. */
+export type Backend = 'auto' | 'cpu' | 'cuda';
+
+/** How a group is opened. */
+export interface OpenGroupOptions {
+  /** Default: `auto`, which the environment variable EPGEN_BACKEND may replace. */
+  readonly backend?: Backend | undefined;
+  /** One device ordinal per rank, all different. Default: 0, 1, 2, ... The cpu backend only shows them as `rank.device`. */
+  readonly devices?: readonly number[] | undefined;
+  /** How long any wait inside a call may last, in milliseconds, before the call rejects. Default: 10000. */
+  readonly deadlineMs?: number | undefined;
+  /** The same for the first call of every rank, which may start late. Default: `deadlineMs`. */
+  readonly firstDeadlineMs?: number | undefined;
+  /** Where compiled addons lie: `<addonDir>/<name>/cpu.node` or `<addonDir>/cpu.node`. Default: EPGEN_ADDON_DIR, then `addon/` beside the module. */
+  readonly addonDir?: string | undefined;
+  /** Seed of the cpu backend's scheduler, a whole number below 2^64. Default: 0. */
+  readonly seed?: number | bigint | undefined;
+}
+
+/** Options that were found right, with defaults. */
+export interface CheckedOptions {
+  readonly backend: Backend;
+  readonly devices: readonly number[];
+  readonly deadlineMs: number;
+  readonly firstDeadlineMs: number;
+  readonly addonDir: string | undefined;
+  readonly seed: bigint;
+}
+
+const KEYS = ['backend', 'devices', 'deadlineMs', 'firstDeadlineMs', 'addonDir', 'seed'];
+const DEFAULT_DEADLINE_MS = 10_000;
+/** What a timer holds; longer waits are no deadlines. */
+const MAX_DEADLINE_MS = 2 ** 31 - 1;
+
+export function checkOptions(options: unknown, { spec }: ModuleDescription): CheckedOptions {
+  if (typeof options !== 'object' || options === null) {
+    throw new EpgenArgumentError(
+      `Expected the options of openGroup to be an object but received ${describe(options)}`,
+    );
+  }
+  for (const key of Object.keys(options)) {
+    if (KEYS.includes(key)) continue;
+    throw new EpgenArgumentError(
+      `Expected the options of openGroup to be among ${KEYS.join(', ')} but received ${key}`,
+    );
+  }
+  const { backend, devices, deadlineMs, firstDeadlineMs, addonDir, seed }: Record<string, unknown> =
+    {
+      ...options,
+    };
+  const checkedDeadline = checkDeadline('deadlineMs', deadlineMs, DEFAULT_DEADLINE_MS);
+  return {
+    backend: checkBackend('backend', backend),
+    devices: checkDevices(devices, spec.ranks),
+    deadlineMs: checkedDeadline,
+    firstDeadlineMs: checkDeadline('firstDeadlineMs', firstDeadlineMs, checkedDeadline),
+    addonDir: checkAddonDir(addonDir),
+    seed: checkSeed(seed),
+  };
+}
+
+/** Checks the name of a backend; undefined is `auto`. */
+export function checkBackend(name: string, value: unknown): Backend {
+  if (value === undefined) return 'auto';
+  if (value === 'auto' || value === 'cpu' || value === 'cuda') return value;
+  throw new EpgenArgumentError(
+    `Expected ${name} to be 'auto', 'cpu' or 'cuda' but received ${describe(value)}`,
+  );
+}
+
+function checkDevices(value: unknown, numRanks: number): readonly number[] {
+  if (value === undefined) return Array.from({ length: numRanks }, (_, i) => i);
+  const isRight =
+    Array.isArray(value) &&
+    value.length === numRanks &&
+    value.every((device) => Number.isInteger(device) && device >= 0) &&
+    new Set(value).size === numRanks;
+  if (isRight) return [...value];
+  const received = Array.isArray(value) ? `[${value.join(', ')}]` : describe(value);
+  throw new EpgenArgumentError(
+    `Expected devices to be ${numRanks} different device ordinals, one per rank, but received ${received}`,
+  );
+}
+
+function checkDeadline(name: string, value: unknown, fallback: number): number {
+  if (value === undefined) return fallback;
+  if (typeof value === 'number' && value > 0 && value <= MAX_DEADLINE_MS) return value;
+  throw new EpgenArgumentError(
+    `Expected ${name} to be milliseconds above 0 and at most ${MAX_DEADLINE_MS} but received ${describe(value)}`,
+  );
+}
+
+function checkAddonDir(value: unknown): string | undefined {
+  if (value === undefined) return undefined;
+  if (typeof value === 'string' && value !== '') return value;
+  throw new EpgenArgumentError(`Expected addonDir to be a path but received ${describe(value)}`);
+}
+
+function checkSeed(value: unknown): bigint {
+  if (value === undefined) return 0n;
+  const isWhole =
+    typeof value === 'bigint' || (typeof value === 'number' && Number.isSafeInteger(value));
+  if (isWhole && value >= 0 && BigInt(value) < 1n << 64n) return BigInt(value);
+  throw new EpgenArgumentError(
+    `Expected seed to be a whole number below 2^64 but received ${describe(value)}`,
+  );
+}

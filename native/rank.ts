@@ -1,0 +1,127 @@
+import { ArenaBlock } from './arena-block.js';
+import { checkDType, checkShape } from './arguments.js';
+import type { CheckedCombineCall, CheckedDispatchCall, CheckedTopkIdx } from './call-checks.js';
+import type { Combined, DispatchLayout, Received } from './call-types.js';
+import { launchOne } from './collective.js';
+import { checkHandle, combinedWhenDone, combinePart, expectedRows } from './combine.js';
+import { dispatchPart } from './dispatch.js';
+import { dispatchLayout } from './dispatch-layout.js';
+import { bytesFrom, type DType, describe, type ValuesOf } from './dtype.js';
+import { EpgenArgumentError } from './errors.js';
+import type { Handle } from './handle.js';
+import { claimOutput } from './output-window.js';
+import type { RankState } from './rank-state.js';
+import type { Spec } from './spec-types.js';
+import { blockStorage, borrowedStorage } from './storage.js';
+import { type AnyTensor, createTensor, type Tensor } from './tensor.js';
+
+/** What bulk copies need of an address. */
+const POINTER_ALIGNMENT = 16n;
+
+export let createRank: <S extends Spec>(state: RankState, device: number) => Rank<S>;
+
+/**
+ * One rank of a group. Its work runs in the order in which it was called. `dispatch` and `combine` are collective: every
+ * rank makes the same sequence of them, and all ranks must call before any of them is awaited, as in
+ * `Promise.all(group.ranks.map((rank) => rank.dispatch(...)))`; `group.dispatch([...])` does that.
+ */
+export class Rank<S extends Spec = Spec> {
+  /** This rank's number, 0 to ranks - 1. */
+  readonly index: number;
+  /** Ordinal of its device. */
+  readonly device: number;
+  readonly #state: RankState;
+
+  static {
+    createRank = (state, device) => new Rank(state, device);
+  }
+
+  private constructor(state: RankState, device: number) {
+    this.index = state.idx;
+    this.device = device;
+    this.#state = state;
+  }
+
+  /**
+   * Makes a tensor in the rank's arena, filled with `values` in row-major order; without them its elements are undefined.
+   * bf16 takes values (rounded to nearest even) or bits as `Uint16Array`; i64 also takes `Int32Array` and `number[]`.
+   * It lives until `dispose()`, or until nothing refers to it. Throws `EpgenArgumentError` when the arena is full.
+   */
+  tensor<D extends DType, const Shape extends readonly number[]>(
+    dtype: D,
+    shape: Shape,
+    values?: ValuesOf[D],
+  ): Tensor<D, Shape> {
+    const state = this.#state;
+    state.group.assertOpen();
+    const numBytes = checkShape(checkDType(dtype), shape);
+    const bytes = values === undefined ? undefined : bytesFrom(dtype, shape, values);
+    const block = new ArenaBlock(state, numBytes);
+    if (bytes === undefined || numBytes === 0) {
+      return createTensor(dtype, shape, blockStorage(block));
+    }
+    const write = state.writeLater(block.pointer, bytes);
+    return createTensor(dtype, shape, blockStorage(block, write));
+  }
+
+  /**
+   * A tensor over memory of this rank that something else owns: inside one of its tensors or its window, at a multiple of
+   * 16. Nothing tells it when a view of the window goes to a later call.
+   */
+  tensorFromPointer<D extends DType, const Shape extends readonly number[]>(
+    dtype: D,
+    shape: Shape,
+    pointer: bigint,
+  ): Tensor<D, Shape> {
+    this.#state.group.assertOpen();
+    const numBytes = checkShape(checkDType(dtype), shape);
+    if (typeof pointer !== 'bigint' || pointer <= 0n || pointer % POINTER_ALIGNMENT !== 0n) {
+      throw new EpgenArgumentError(
+        `Expected pointer to be a bigint above 0 and a multiple of ${POINTER_ALIGNMENT} but received ${describe(pointer)}`,
+      );
+    }
+    if (!this.#state.owns(pointer, numBytes)) {
+      throw new EpgenArgumentError(
+        `Expected pointer to have ${numBytes} bytes in one tensor or in the window of rank ${this.index} but received ${describe(pointer)}`,
+      );
+    }
+    return createTensor(dtype, shape, borrowedStorage(this.#state, pointer, numBytes));
+  }
+
+  /**
+   * Sends each token to every rank that owns one of its experts. Resolves when counts are known: rows may still be
+   * travelling, but whatever is enqueued later on this rank sees them. Rejects with `EpgenArgumentError` (also for an
+   * expert index out of range, which the device finds), `EpgenTimeoutError`, or `EPGEN_ABORTED` after an earlier failure.
+   */
+  async dispatch<X extends AnyTensor, I extends AnyTensor, W extends AnyTensor>(
+    call: CheckedDispatchCall<S, X, I, W>,
+  ): Promise<Received<S>> {
+    return (await launchOne(dispatchPart(this.#state, call))) as Received<S>;
+  }
+
+  /**
+   * Brings the experts' outputs back and sums them per token in ascending rank order, in f32, rounded once. Resolves when
+   * the sums are there. Rejects as `dispatch`.
+   */
+  async combine<X extends AnyTensor>(call: CheckedCombineCall<S, X>): Promise<Combined<S>> {
+    const launched = launchOne(combinePart(this.#state, call));
+    return (await combinedWhenDone(launched)) as Combined<S>;
+  }
+
+  /**
+   * bf16 [rows, hidden]: memory for the experts' outputs of `handle` that this rank's next combine reads in place. Stale
+   * once that combine is enqueued, or `combineInput` is called for another handle: both share one buffer.
+   */
+  combineInput(handle: Handle<S>): Tensor<'bf16', readonly [number, S['hidden']]> {
+    const parts = checkHandle(this.#state, handle, 'handle');
+    return claimOutput(this.#state, parts, expectedRows(this.#state, parts));
+  }
+
+  /** Tells where tokens would go, without sending them; no other rank takes part. Rejects as `dispatch`. */
+  getDispatchLayout<I extends AnyTensor>(call: {
+    /** i64 [tokens, topk]: experts, or -1 for none. */
+    readonly topkIdx: CheckedTopkIdx<S, I>;
+  }): Promise<DispatchLayout> {
+    return dispatchLayout(this.#state, call);
+  }
+}

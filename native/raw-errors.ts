@@ -1,0 +1,94 @@
+// Turns what the addon rejects with into epgen's errors.
+import type { RawExpertIndexDetail, RawTimeoutDetail } from './addon-types.js';
+import type { Dimensions } from './dimensions.js';
+import { EpgenArgumentError, EpgenError, EpgenTimeoutError, type ErrorCode } from './errors.js';
+import { timeoutMessage } from './timeout-message.js';
+
+interface RawError extends Error {
+  readonly code: string;
+  readonly detail?: unknown;
+}
+
+const RECOVER_HINT = 'await group.recover() makes the group usable again.';
+
+/** The error to throw for `error`, which stays its cause; what the addon did not make is passed on. */
+export function errorFromRaw(error: unknown, dims: Dimensions): unknown {
+  if (!isRawError(error)) return error;
+  const { message, detail } = error;
+  const code = error.code as ErrorCode;
+  switch (code) {
+    case 'EPGEN_ARGUMENT':
+      if (!hasKind<RawExpertIndexDetail>(detail, 'expert-index')) {
+        return new EpgenArgumentError(message, { cause: error });
+      }
+      return new EpgenArgumentError(expertIndexMessage(detail, dims), {
+        cause: error,
+        hint: 'The call went on without that index, so the group stays usable.',
+      });
+    case 'EPGEN_TIMEOUT':
+      if (!hasKind<RawTimeoutDetail>(detail, 'timeout')) {
+        return new EpgenTimeoutError(message, { cause: error });
+      }
+      return new EpgenTimeoutError(timeoutMessage(detail, dims.numRanks), {
+        cause: error,
+        hint: RECOVER_HINT,
+      });
+    case 'EPGEN_ABORTED':
+      return new EpgenError(code, abortedMessage(message, detail, dims), {
+        cause: error,
+        hint: RECOVER_HINT,
+      });
+    case 'EPGEN_DEADLOCK':
+    case 'EPGEN_FAULT':
+      return new EpgenError(code, message, { cause: error, hint: RECOVER_HINT });
+    case 'EPGEN_DISPOSED':
+    case 'EPGEN_STALE':
+    case 'EPGEN_TOOL':
+    case 'EPGEN_UNSUPPORTED':
+      return new EpgenError(code, message, { cause: error });
+    default:
+      code satisfies never;
+      return error;
+  }
+}
+
+function expertIndexMessage(detail: RawExpertIndexDetail, { numExperts }: Dimensions): string {
+  const { rank, token, k, value } = detail;
+  return `rank ${rank}: topkIdx[${token}][${k}] is ${value}, expected -1 or 0..${numExperts - 1}`;
+}
+
+function abortedMessage(message: string, detail: unknown, dims: Dimensions): string {
+  const cause =
+    typeof detail === 'object' && detail !== null && 'cause' in detail ? detail.cause : undefined;
+  if (cause === undefined) return message;
+  const first = errorFromRaw(cause, dims);
+  const reason = first instanceof EpgenError ? firstLine(first) : firstLine(cause);
+  return `The group gave up after an earlier error: ${reason}`;
+}
+
+function firstLine(error: unknown): string {
+  const text =
+    typeof error === 'object' && error !== null && 'message' in error
+      ? String(error.message)
+      : String(error);
+  return (text.split('\n', 1)[0] ?? text).replace(/:$/, '');
+}
+
+function isRawError(error: unknown): error is RawError {
+  // The cause of an abort may have crossed as a plain object.
+  return (
+    typeof error === 'object' &&
+    error !== null &&
+    !(error instanceof EpgenError) &&
+    'code' in error &&
+    'message' in error &&
+    String(error.code).startsWith('EPGEN_')
+  );
+}
+
+function hasKind<T extends { readonly kind: string }>(
+  detail: unknown,
+  kind: T['kind'],
+): detail is T {
+  return typeof detail === 'object' && detail !== null && 'kind' in detail && detail.kind === kind;
+}

@@ -1,0 +1,152 @@
+// The CPU backend: lazily reserved memory, and the emulator's machine for the streams.
+#include <bit>
+#include <cstring>
+#include <new>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "runtime/backend.hpp"
+#include "runtime/emulator_report.hpp"
+#include "simt/machine.hpp"
+#include "simt/reservation.hpp"
+
+namespace epgen {
+namespace {
+
+constexpr uint64_t kCacheLineBytes = 128;
+
+constexpr uint64_t round_up(uint64_t value, uint64_t step) {
+    return (value + step - 1) / step * step;
+}
+
+/// One rank's memory and the owner of it. The fault record follows the count records.
+struct CpuRank {
+    simt::Reservation window, arena, records;
+    uint64_t record_stride;
+
+    explicit CpuRank(const Module& module)
+        : window(module.window_bytes),
+          arena(module.arena_bytes),
+          records(kNumCountRecords * round_up(module.record_bytes, kCacheLineBytes) + sizeof(FaultRecord)),
+          record_stride(round_up(module.record_bytes, kCacheLineBytes)) {}
+
+    uint64_t count_bytes() const { return kNumCountRecords * record_stride; }
+};
+
+simt::Done done_of(Backend::End end) {
+    return [end = std::move(end)](simt::Status status) { end(status == simt::Status::done); };
+}
+
+class CpuBackend final : public Backend {
+public:
+    CpuBackend(const Module& module, BackendOptions options)
+        : module_(module), options_(std::move(options)), ranks_(ranks_of(module)), machine_(machine_options()) {
+        for (uint32_t rank_idx = 0; rank_idx < ranks_.size(); ++rank_idx) {
+            const CpuRank& rank = ranks_[rank_idx];
+            machine_.add_region({"window", rank_idx, rank.window.data(), rank.window.size()});
+            machine_.add_region({"arena", rank_idx, rank.arena.data(), rank.arena.size()});
+            machine_.add_region({"host records", rank_idx, rank.records.data(), rank.records.size()});
+        }
+    }
+
+    RankMemory memory(uint32_t rank_idx) const override {
+        const CpuRank& rank = ranks_[rank_idx];
+        return {rank.window.data(), rank.arena.data(), rank.records.data(), rank.record_stride,
+                reinterpret_cast<FaultRecord*>(rank.records.data() + rank.count_bytes())};
+    }
+
+    void launch(uint32_t rank_idx, Launch launch, End end) override {
+        machine_.enqueue(rank_idx,
+                         simt::Kernel{launch.entry, launch.grid, std::move(launch.args), done_of(std::move(end))});
+    }
+
+    void copy(uint32_t rank_idx, std::byte* to, const std::byte* from, uint64_t num_bytes) override {
+        machine_.enqueue(rank_idx, simt::Copy{to, from, num_bytes});
+    }
+
+    void fill(uint32_t rank_idx, std::byte* to, uint64_t num_bytes, uint8_t value) override {
+        machine_.enqueue(rank_idx, simt::Fill{to, value, num_bytes});
+    }
+
+    void upload(uint32_t rank_idx, std::byte* to, HostBytes from) override {
+        machine_.enqueue(rank_idx, simt::Upload{to, {std::move(from.data), from.size}});
+    }
+
+    void download(uint32_t rank_idx, const std::byte* from, uint64_t num_bytes, BytesEnd end) override {
+        auto on_done = [end = std::move(end)](simt::Status status, simt::Bytes bytes) {
+            end(status == simt::Status::done, {std::move(bytes.data), bytes.size});
+        };
+        machine_.enqueue(rank_idx, simt::Download{from, num_bytes, std::move(on_done)});
+    }
+
+    void delay(uint32_t rank_idx, uint64_t ns) override { machine_.enqueue(rank_idx, simt::Delay{ns}); }
+
+    void reached(uint32_t rank_idx, End end) override {
+        machine_.enqueue(rank_idx, simt::Callback{done_of(std::move(end))});
+    }
+
+    void hold() override { machine_.hold(); }
+    void release() override { machine_.release(); }
+
+    void reset(uint32_t epoch) override {
+        machine_.reset();
+        for (const CpuRank& rank : ranks_) {
+            std::memset(rank.records.data(), 0, rank.records.size());
+            module_.reset_control(rank.window.data(), epoch);
+        }
+    }
+
+private:
+    static std::vector<CpuRank> ranks_of(const Module& module) {
+        std::vector<CpuRank> ranks;
+        try {
+            while (ranks.size() < module.num_ranks) ranks.emplace_back(module);
+        } catch (const std::bad_alloc&) {
+            throw Error(ErrorCode::fault, "Could not reserve " + std::to_string(module.window_bytes) +
+                                              " bytes of address space for the window and " +
+                                              std::to_string(module.arena_bytes) + " for the arena of rank " +
+                                              std::to_string(ranks.size()));
+        }
+        return ranks;
+    }
+
+    simt::MachineOptions machine_options() {
+        simt::MachineOptions options;
+        options.num_ranks = module_.num_ranks;
+        options.seed = options_.seed;
+        options.on_fault = [this](const simt::FaultReport& report) {
+            options_.on_failure(culprit_of(report), error_of(report));
+        };
+        options.on_host_store = [this](const void* address) { host_stored(static_cast<const std::byte*>(address)); };
+        return options;
+    }
+
+    void host_stored(const std::byte* address) {
+        for (uint32_t rank_idx = 0; rank_idx < ranks_.size(); ++rank_idx) {
+            const CpuRank& rank = ranks_[rank_idx];
+            // Wraps to a huge number below the first record.
+            const uint64_t offset = std::bit_cast<uint64_t>(address) - std::bit_cast<uint64_t>(rank.records.data());
+            if (offset >= rank.count_bytes()) continue;
+            options_.on_counts(rank_idx, static_cast<uint32_t>(offset / rank.record_stride));
+            return;
+        }
+    }
+
+    const Module& module_;
+    const BackendOptions options_;
+    const std::vector<CpuRank> ranks_;
+    simt::Machine machine_;  // last: its thread uses all of the above
+};
+
+}  // namespace
+
+const char* backend_name() {
+    return "cpu";
+}
+
+std::unique_ptr<Backend> open_backend(const Module& module, BackendOptions options) {
+    return std::make_unique<CpuBackend>(module, std::move(options));
+}
+
+}  // namespace epgen

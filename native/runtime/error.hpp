@@ -1,0 +1,43 @@
+// How anything fails: a code that programs test, a message that people read, and details as plain data.
+#pragma once
+
+#include <exception>
+#include <string>
+#include <utility>
+
+#include "runtime/value.hpp"
+
+namespace epgen {
+
+enum class ErrorCode { argument, timeout, deadlock, fault, aborted, disposed };
+
+constexpr const char* error_code_name(ErrorCode code) {
+    switch (code) {
+        case ErrorCode::argument: return "EPGEN_ARGUMENT";
+        case ErrorCode::timeout: return "EPGEN_TIMEOUT";
+        case ErrorCode::deadlock: return "EPGEN_DEADLOCK";
+        case ErrorCode::fault: return "EPGEN_FAULT";
+        case ErrorCode::aborted: return "EPGEN_ABORTED";
+        case ErrorCode::disposed: return "EPGEN_DISPOSED";
+    }
+    return "EPGEN_FAULT";
+}
+
+/// The only exception that the runtime throws, and what every failed operation ends with.
+class Error : public std::exception {
+public:
+    Error(ErrorCode code, std::string message, Value detail = {})
+        : code_(code), message_(std::move(message)), detail_(std::move(detail)) {}
+
+    ErrorCode code() const { return code_; }
+    const std::string& message() const { return message_; }
+    const Value& detail() const { return detail_; }
+    const char* what() const noexcept override { return message_.c_str(); }
+
+private:
+    ErrorCode code_;
+    std::string message_;
+    Value detail_;
+};
+
+}  // namespace epgen

@@ -1,0 +1,184 @@
+#include "runtime/group.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <cstring>
+#include <utility>
+
+#include "runtime/reports.hpp"
+
+namespace epgen {
+
+Group::Group(const Module& module, const GroupOptions& options) : module_(module), options_(options) {
+    backend_ = open_backend(
+        module, {.seed = options.seed,
+                 .on_counts = [this](uint32_t rank_idx, uint32_t record_idx) { counts_written(rank_idx, record_idx); },
+                 .on_failure = [this](std::optional<uint32_t> culprit,
+                                      Error error) { machine_failed(culprit, std::move(error)); }});
+    backend_->reset(0);
+    ranks_.reserve(module.num_ranks);
+    for (uint32_t rank_idx = 0; rank_idx < module.num_ranks; ++rank_idx) {
+        const RankMemory memory = backend_->memory(rank_idx);
+        ranks_.emplace_back(rank_idx, memory, Arena(reinterpret_cast<uint64_t>(memory.arena), module.arena_bytes));
+    }
+}
+
+Group::~Group() {
+    shut_down();
+}
+
+std::vector<LaunchCounters> Group::launched() {
+    const std::lock_guard lock(mutex_);
+    std::vector<LaunchCounters> launched;
+    for (const RankState& rank : ranks_) launched.push_back(rank.launched);
+    return launched;
+}
+
+void Group::shut_down() {
+    std::unique_ptr<Backend> backend;
+    {
+        const std::lock_guard lock(mutex_);
+        if (state_ != State::disposed) {
+            stop(disposed_error(), {});
+            state_ = State::disposed;
+        }
+        backend = std::move(backend_);
+    }
+    // Outside the lock: its thread may be waiting for the lock.
+    backend.reset();
+}
+
+void Group::hold() {
+    const std::lock_guard lock(mutex_);
+    require_open();
+    backend_->hold();
+}
+
+void Group::release() {
+    const std::lock_guard lock(mutex_);
+    require_open();
+    backend_->release();
+}
+
+void Group::require_open() const {
+    if (state_ == State::disposed) throw disposed_error();
+}
+
+/// Refuses operations while the group is stopped; one that may report an earlier error of its rank does so.
+void Group::require_usable(RankState& rank, bool reports_earlier_errors) {
+    if (reset_) throw Error(ErrorCode::aborted, "The group is being reset");
+    if (state_ != State::failed) return;
+    if (reports_earlier_errors && rank.unreported) throw *std::exchange(rank.unreported, std::nullopt);
+    throw aborted_error(*failure_);
+}
+
+Group::OperationPtr Group::make_operation(OperationKind kind, const RankState& rank, Completion completion) {
+    auto operation = std::make_shared<Operation>();
+    operation->kind = kind;
+    operation->rank_idx = rank.rank_idx;
+    operation->completion = std::move(completion);
+    return operation;
+}
+
+Backend::End Group::end_of(const OperationPtr& operation) {
+    return [this, operation](bool done) { ended(operation, done, Finished{}); };
+}
+
+void Group::accept(RankState& rank, OperationPtr operation) {
+    rank.waiting.push_back(std::move(operation));
+    append_waiting(rank);
+}
+
+void Group::append_waiting(RankState& rank) {
+    while (state_ == State::open && !rank.waiting.empty()) {
+        const OperationPtr operation = rank.waiting.front();
+        if (operation->counts()) {
+            take_record(rank, operation);
+            if (operation->record_tag == 0) return;
+        }
+        rank.waiting.pop_front();
+        rank.appended.push_back(operation);
+        switch (operation->kind) {
+            case OperationKind::dispatch: ++rank.launched.dispatch; break;
+            case OperationKind::combine: ++rank.launched.combine; break;
+            case OperationKind::dispatch_layout: ++rank.launched.dispatch_layout; break;
+            case OperationKind::transfer: break;
+        }
+        std::exchange(operation->append, nullptr)(operation);
+    }
+}
+
+void Group::take_record(RankState& rank, const OperationPtr& operation) {
+    const auto free = std::ranges::find(rank.records, nullptr);
+    if (free == rank.records.end()) return;
+    *free = operation;
+    operation->record_idx = static_cast<uint32_t>(free - rank.records.begin());
+    operation->record_tag = ++rank.last_tag == 0 ? ++rank.last_tag : rank.last_tag;
+    CountRecord& record = *rank.memory.count_record(operation->record_idx);
+    record.tag = 0;
+    record.bad_token_idx = kNoToken;
+}
+
+void Group::release_record(RankState& rank, Operation& operation) {
+    rank.records[operation.record_idx] = nullptr;
+    operation.record_tag = 0;
+    append_waiting(rank);
+}
+
+void Group::counts_written(uint32_t rank_idx, uint32_t record_idx) {
+    const std::lock_guard lock(mutex_);
+    if (state_ == State::disposed) return;
+    RankState& rank = ranks_[rank_idx];
+    const OperationPtr operation = rank.records[record_idx];
+    // A layout query has no counts to hurry for; its record is read when the kernel has ended.
+    if (operation && operation->kind == OperationKind::dispatch) finish_counting(rank, *operation);
+}
+
+/// Reads the operation's record, if its kernel has completed it, and gives the record back.
+void Group::finish_counting(RankState& rank, Operation& operation) {
+    CountRecord& record = *rank.memory.count_record(operation.record_idx);
+    if (std::atomic_ref(record.tag).load(std::memory_order_acquire) != operation.record_tag) return;
+    if (record.bad_token_idx != kNoToken) {
+        settle(rank, operation, expert_index_error(operation.rank_idx, record, module_.num_experts));
+    } else if (operation.kind == OperationKind::dispatch) {
+        Counts counts{record.num_recv_tokens, std::vector<int32_t>(module_.num_local_experts)};
+        std::memcpy(counts.num_tokens_per_expert.data(), &record + 1, module_.num_local_experts * sizeof(int32_t));
+        settle(rank, operation, std::move(counts));
+    } else {
+        settle(rank, operation, Finished{});
+    }
+    release_record(rank, operation);
+}
+
+void Group::ended(const OperationPtr& operation, bool done, Outcome outcome) {
+    const std::lock_guard lock(mutex_);
+    if (state_ == State::disposed) return;
+    RankState& rank = ranks_[operation->rank_idx];
+    std::erase(rank.appended, operation);
+    if (state_ == State::failed) {
+        // stop() has told it.
+    } else if (!done || gave_up(rank, operation)) {
+        rank.stopped.push_back(operation);
+    } else if (operation->counts()) {
+        if (operation->record_tag != 0) finish_counting(rank, *operation);
+        if (operation->record_tag != 0) {
+            settle(rank, *operation, Error(ErrorCode::fault, "A kernel ended without having counted"));
+            release_record(rank, *operation);
+        }
+    } else if (operation->reports_earlier_errors() && rank.unreported) {
+        settle(rank, *operation, *std::exchange(rank.unreported, std::nullopt));
+    } else {
+        settle(rank, *operation, std::move(outcome));
+    }
+    advance();
+}
+
+void Group::settle(RankState& rank, Operation& operation, Outcome outcome) {
+    if (operation.completion) {
+        operation.tell(std::move(outcome));
+    } else if (Error* error = std::get_if<Error>(&outcome); error && !rank.unreported) {
+        rank.unreported = std::move(*error);
+    }
+}
+
+}  // namespace epgen

@@ -1,0 +1,112 @@
+#include <algorithm>
+#include <atomic>
+#include <utility>
+
+#include "runtime/group.hpp"
+#include "runtime/reports.hpp"
+
+namespace epgen {
+namespace {
+
+constexpr uint32_t kRecordComplete = 2;
+
+bool is_complete(FaultRecord& fault) {
+    return std::atomic_ref(fault.state).load(std::memory_order_acquire) == kRecordComplete;
+}
+
+}  // namespace
+
+/// Whether the operation ended, or ran after one that ended, because a wait of this rank gave up.
+bool Group::gave_up(RankState& rank, const OperationPtr& operation) {
+    if (rank.gave_up) return true;
+    if (!operation->is_collective() || !is_complete(*rank.memory.fault)) return false;
+    rank.gave_up = true;
+    victims_.push_back(operation);
+    if (state_ == State::open) {
+        state_ = State::failing;
+        accepted_.clear();
+        for (const RankState& any : ranks_) accepted_.push_back(any.num_collectives);
+    }
+    return true;
+}
+
+/// Once all kernels have left: one report from the records of all ranks.
+void Group::conclude_timeout() {
+    std::vector<FaultRecord> records;
+    const Operation* first = nullptr;
+    for (const OperationPtr& victim : victims_) {
+        records.push_back(*ranks_[victim->rank_idx].memory.fault);
+        if (!first || victim->ordinal < first->ordinal) first = victim.get();
+    }
+    std::vector<uint32_t> idle_ranks;
+    for (uint32_t rank_idx = 0; rank_idx < ranks_.size(); ++rank_idx) {
+        if (accepted_[rank_idx] < first->ordinal) idle_ranks.push_back(rank_idx);
+    }
+    stop(timeout_error(std::move(records), first->deadline_ms, std::move(idle_ranks)), std::exchange(victims_, {}));
+}
+
+void Group::machine_failed(std::optional<uint32_t> culprit, Error error) {
+    const std::lock_guard lock(mutex_);
+    if (state_ == State::disposed || state_ == State::failed) return;
+    std::vector<OperationPtr> victims;
+    for (RankState& rank : ranks_) {
+        std::deque<OperationPtr> begun = rank.stopped;
+        begun.insert(begun.end(), rank.appended.begin(), rank.appended.end());
+        const auto kernel = std::ranges::find_if(
+            begun, [](const OperationPtr& operation) { return operation->kind != OperationKind::transfer; });
+        if (kernel == begun.end()) continue;
+        if (!culprit || *culprit == (*kernel)->rank_idx) victims.push_back(*kernel);
+    }
+    stop(std::move(error), victims);
+    advance();
+}
+
+/// Tells everybody: the victims first and with the cause itself, so that Promise.all rejects with it.
+void Group::stop(Error cause, const std::vector<OperationPtr>& victims) {
+    state_ = State::failed;
+    for (const OperationPtr& victim : victims) settle(ranks_[victim->rank_idx], *victim, cause);
+    const Error aborted = cause.code() == ErrorCode::disposed ? cause : aborted_error(cause);
+    for (RankState& rank : ranks_) {
+        for (const auto* operations : {&rank.stopped, &rank.appended, &rank.waiting}) {
+            for (const OperationPtr& operation : *operations) {
+                const bool inherits = operation->reports_earlier_errors() && rank.unreported;
+                operation->tell(inherits ? *std::exchange(rank.unreported, std::nullopt) : aborted);
+            }
+        }
+        rank.stopped.clear();
+        rank.waiting.clear();
+    }
+    victims_.clear();
+    if (cause.code() == ErrorCode::disposed && reset_) std::exchange(reset_, std::nullopt)->completion(cause);
+    failure_ = std::move(cause);
+}
+
+/// Takes the steps that had to wait for all streams.
+void Group::advance() {
+    const bool streams_are_empty =
+        std::ranges::all_of(ranks_, [](const RankState& rank) { return rank.appended.empty(); });
+    if (!streams_are_empty) return;
+    if (state_ == State::failing) conclude_timeout();
+    // A record is free again by the time that its kernel has ended, so nothing waits for one now.
+    if (!reset_) return;
+    backend_->reset(reset_->epoch);
+    for (RankState& rank : ranks_) {
+        rank.records.fill(nullptr);
+        rank.unreported.reset();
+        rank.num_collectives = 0;
+        rank.gave_up = false;
+    }
+    failure_.reset();
+    state_ = State::open;
+    std::exchange(reset_, std::nullopt)->completion(Finished{});
+}
+
+void Group::reset(uint32_t epoch, Completion completion) {
+    const std::lock_guard lock(mutex_);
+    require_open();
+    if (reset_) throw Error(ErrorCode::aborted, "The group is being reset");
+    reset_ = PendingReset{epoch, std::move(completion)};
+    advance();
+}
+
+}  // namespace epgen

@@ -1,0 +1,41 @@
+// What a group knows about one of its ranks.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <optional>
+
+#include "runtime/arena.hpp"
+#include "runtime/backend.hpp"
+#include "runtime/operation.hpp"
+
+namespace epgen {
+
+/// Kernels launched so far.
+struct LaunchCounters {
+    uint64_t dispatch = 0;
+    uint64_t combine = 0;
+    uint64_t dispatch_layout = 0;
+};
+
+struct RankState {
+    using OperationPtr = std::shared_ptr<Operation>;
+
+    uint32_t rank_idx;
+    RankMemory memory;
+    Arena arena;
+    std::deque<OperationPtr> waiting;   // accepted, but a count record has to become free first
+    std::deque<OperationPtr> appended;  // on the stream, not ended
+    std::deque<OperationPtr> stopped;   // ended without a result of their own; told when the cause is known
+    std::array<OperationPtr, kNumCountRecords> records;  // who holds which count record
+    std::optional<Error> unreported;    // an error that nobody has been told yet
+    LaunchCounters launched;
+    uint64_t num_collectives = 0;  // calls accepted since the group was opened or reset
+    uint32_t last_tag = 0;
+    bool called_before = false;  // has made its first collective call
+    bool gave_up = false;        // its fault record is taken
+};
+
+}  // namespace epgen

@@ -1,0 +1,70 @@
+/** What the runtime needs of a normalised spec; the generated module's literal type extends it. */
+export interface Spec {
+  readonly name: string;
+  readonly ranks: number;
+  readonly hidden: number;
+  readonly experts: number;
+  readonly topk: number;
+  readonly dtype: 'bf16';
+  readonly combineDtype: 'bf16';
+  readonly topkIdx: 'i64';
+  readonly ht: { readonly maxTokensPerRank: number; readonly liveResults: number };
+  readonly channels: { readonly memory: { readonly count: number } };
+}
+
+/** A region of the window: `numBuffers` times `bytes` bytes, `stride` bytes apart, from `offset` on. */
+export interface Region {
+  readonly offset: number;
+  readonly bytes: number;
+  readonly stride: number;
+  readonly numBuffers: number;
+}
+
+/** Memory that every rank reserves, in bytes. */
+export interface Sizes {
+  readonly windowBytes: number;
+  readonly arenaBytes: number;
+  /** A handle of as many tokens as a rank may send. */
+  readonly handleBytes: number;
+  readonly regions: Readonly<
+    Record<
+      | 'control'
+      | 'recvX'
+      | 'recvTopkIdx'
+      | 'recvTopkWeights'
+      | 'recvSrcIdx'
+      | 'recvChannelPrefix'
+      | 'output',
+      Region
+    >
+  >;
+}
+
+/** Where a handle's fields lie, in bytes from its start; `slot`, i32 [tokens, ranks], follows the header. */
+export interface HandleLayout {
+  readonly headerBytes: number;
+  readonly fields: {
+    /** i32 [ranks, ranks] */
+    readonly rankPrefixMatrix: number;
+    /** i32 [ranks, channels] */
+    readonly channelPrefixMatrix: number;
+    /** i32 [ranks, channels] */
+    readonly recvChannelPrefixMatrix: number;
+    /** i32 [1] */
+    readonly numRecvTokens: number;
+    /** i32 [experts / ranks] */
+    readonly numTokensPerExpert: number;
+  };
+}
+
+/** What a generated module tells the runtime about itself. */
+export interface ModuleDescription<S extends Spec = Spec> {
+  readonly spec: S;
+  readonly specHash: string;
+  /** The command that builds this module's addon, for error messages. */
+  readonly buildCommand: string;
+  readonly sizes: Sizes;
+  readonly handle: HandleLayout;
+  /** The module's own `import.meta.url`: its addon lies beside it. */
+  readonly url: string;
+}

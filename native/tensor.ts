@@ -1,0 +1,106 @@
+import {
+  type BitsOf,
+  bytesFrom,
+  countElements,
+  DTYPES,
+  type DType,
+  type ValuesOf,
+} from './dtype.js';
+import { EpgenArgumentError, EpgenStaleError } from './errors.js';
+import type { Storage } from './storage.js';
+
+/** Any tensor, whatever its elements and shape. */
+export type AnyTensor = Tensor<DType, readonly number[]>;
+
+/** A tensor's storage once it is known to be usable. Friends of the class call these; the package does not export them. */
+export let usableStorage: (tensor: AnyTensor, name: string) => Storage;
+/** A tensor over existing memory. */
+export let createTensor: <D extends DType, const S extends readonly number[]>(
+  dtype: D,
+  shape: S,
+  storage: Storage,
+) => Tensor<D, S>;
+
+/**
+ * An array in one rank's memory, row-major without gaps. `rank.tensor` makes one in the rank's arena, where it lives until
+ * `dispose()`, or until nothing refers to it. Tensors of received rows are views of the window and live shorter: see
+ * {@link Received}. Every use throws {@link EpgenStaleError} once a view's memory went to a later call,
+ * {@link EpgenArgumentError} after `dispose()`, and `EPGEN_DISPOSED` after the group's.
+ */
+export class Tensor<D extends DType = DType, S extends readonly number[] = readonly number[]> {
+  /** Element type. */
+  readonly dtype: D;
+  /** Sizes, outermost first, in elements. */
+  readonly shape: S;
+  readonly #storage: Storage;
+  #isDisposed = false;
+
+  static {
+    usableStorage = (tensor, name) => tensor.#usable(name);
+    createTensor = (dtype, shape, storage) => new Tensor(dtype, shape, storage);
+  }
+
+  private constructor(dtype: D, shape: S, storage: Storage) {
+    this.dtype = dtype;
+    this.shape = Object.freeze([...shape]) as readonly number[] as S;
+    this.#storage = storage;
+  }
+
+  /** Device address of the first element; 0 for a tensor of no elements in the arena. */
+  get pointer(): bigint {
+    return this.#usable('the tensor').pointer;
+  }
+
+  /**
+   * Reads the elements' bits, flat, after all work that was enqueued on the rank before: bf16 as `Uint16Array`, f32 as
+   * `Float32Array`, i32 as `Int32Array`, i64 as `BigInt64Array`, u8 as `Uint8Array`.
+   */
+  async toArray(): Promise<BitsOf[D]> {
+    const { rank, pointer } = this.#usable('the tensor');
+    const { bytes, bitsIn } = DTYPES[this.dtype];
+    const numBytes = countElements(this.shape) * bytes;
+    if (numBytes === 0) return bitsIn(new ArrayBuffer(0));
+    return bitsIn(await rank.read(pointer, numBytes));
+  }
+
+  /** Reads the elements as f32, flat; i64 and i32 values beyond 2^24 are rounded. */
+  async toFloat32(): Promise<Float32Array> {
+    const bits = await this.toArray();
+    return DTYPES[this.dtype].toFloat32(bits);
+  }
+
+  /**
+   * Overwrites all elements, in order with the rank's other work; `values` may be changed as soon as this returns. bf16
+   * rounds values to nearest even and takes bits as `Uint16Array`. Resolves when the elements are written.
+   */
+  async copyFrom(values: ValuesOf[D]): Promise<void> {
+    const { rank, pointer, sealedReason } = this.#usable('the tensor');
+    const reason = sealedReason();
+    if (reason !== undefined) {
+      throw new EpgenArgumentError(`Expected a tensor that may be written, but ${reason}`);
+    }
+    const bytes = bytesFrom(this.dtype, this.shape, values);
+    if (bytes.byteLength > 0) await rank.write(pointer, bytes);
+  }
+
+  /** Gives the memory back at once; calls that were enqueued before still see it. Safe to repeat. */
+  dispose(): void {
+    if (this.#isDisposed) return;
+    this.#isDisposed = true;
+    this.#storage.release();
+  }
+
+  #usable(name: string): Storage {
+    this.#storage.rank.group.assertOpen();
+    if (this.#isDisposed) {
+      throw new EpgenArgumentError(
+        `Expected ${name} to be a live tensor but received one that was disposed`,
+      );
+    }
+    const reason = this.#storage.staleReason();
+    if (reason !== undefined) {
+      throw new EpgenStaleError(`Expected ${name} to be live, but ${reason}`);
+    }
+    return this.#storage;
+  }
+}
