@@ -1,0 +1,40 @@
+import { relative, resolve } from 'node:path';
+import type { Command } from 'commander';
+import { checkAll, checkFolder, type DriftReport } from '../../generator/check.js';
+import type { Context } from '../main.js';
+import type { Output } from '../output.js';
+
+export function define(command: Command, { output, finish }: Context): void {
+  command
+    .argument('[folders...]', 'generated folders (default: all of generated/ and specs/)')
+    .option('--json', 'print the result as one JSON record')
+    .action(async (folders: string[]) => {
+      const report = folders.length > 0 ? await checkEach(folders) : await checkAll(process.cwd());
+      print(report, output);
+      finish(report.problems.length === 0 ? 'ok' : 'check-failed');
+    });
+}
+
+async function checkEach(folders: readonly string[]): Promise<DriftReport> {
+  const reports = await Promise.all(folders.map((folder) => checkFolder(resolve(folder))));
+  return {
+    folders: reports.flatMap((report) => report.folders),
+    problems: reports.flatMap((report) => report.problems),
+  };
+}
+
+function print({ folders, problems }: DriftReport, output: Output): void {
+  output.record({ event: 'checked', ok: problems.length === 0, folders, problems });
+  for (const { path, kind, diff } of problems) {
+    output.line(`${kind.padEnd(10)} ${shown(path)}`);
+    if (diff) output.line(diff.trimEnd());
+  }
+  const found = problems.length === 0 ? 'no drift' : `${problems.length} problems`;
+  output.line(`${folders.length} generated folders checked: ${found}`);
+  if (problems.length > 0) output.line('epgen generate writes the folders anew.');
+}
+
+function shown(path: string): string {
+  const fromHere = relative('', path);
+  return fromHere.startsWith('..') ? path : fromHere;
+}

@@ -1,0 +1,115 @@
+import type { Command } from 'commander';
+import { humanBytes } from '../../generator/human-bytes.js';
+import { type Layout, layoutFromPlan } from '../../generator/layout.js';
+import { type Plan, planFromSpec } from '../../generator/plan.js';
+import type { Spec } from '../../generator/spec.js';
+import { wrapText } from '../../generator/wrap-text.js';
+import type { Context } from '../main.js';
+import type { Output } from '../output.js';
+import { selectSpecs } from '../select-specs.js';
+import { addSpecOptions, type SpecFlagValues } from '../spec-flags.js';
+import { grouped, tableLines } from '../table.js';
+
+const COLUMNS = 80;
+
+export function define(command: Command, { output }: Context): void {
+  command.argument('[specs...]', 'spec files, or names in specs/ (default: all of specs/)');
+  addSpecOptions(command);
+  command
+    .option('--json', 'print one JSON record a spec')
+    .action(async (names: string[], options: SpecFlagValues) => {
+      for (const { spec } of await selectSpecs(names, options)) {
+        const plan = planFromSpec(spec);
+        const layout = layoutFromPlan(plan);
+        output.record({
+          event: 'inspected',
+          name: spec.name,
+          spec,
+          plan,
+          regions: layout.regions,
+          channels: channelRanges(plan),
+        });
+        print(spec, plan, layout, output);
+      }
+    });
+}
+
+function print(spec: Spec, plan: Plan, layout: Layout, output: Output): void {
+  const sections = [
+    ['plan', planLines(plan)],
+    [`window, ${humanBytes(plan.windowBytes)} a rank`, regionLines(layout)],
+    [`channels of a call with ${grouped(plan.maxTokensPerRank)} tokens a rank`, channelLines(plan)],
+    ['reuse: why a region may be written again', reuseLines(plan)],
+  ] as const;
+  output.line(spec.name);
+  for (const [title, lines] of sections) {
+    output.line();
+    output.line(title);
+    for (const line of lines) output.line(`  ${line}`);
+  }
+  output.line();
+}
+
+/** Every number of the plan, `group.name` for those of one kernel. */
+function planLines(plan: Plan): string[] {
+  const rows: [string, string][] = [];
+  const add = (prefix: string, value: object) => {
+    for (const [key, entry] of Object.entries(value)) {
+      if (Array.isArray(entry)) continue;
+      if (typeof entry === 'object' && entry !== null) add(`${prefix}${key}.`, entry);
+      else rows.push([prefix + key, typeof entry === 'number' ? grouped(entry) : String(entry)]);
+    }
+  };
+  add('', plan);
+  return tableLines([{ title: 'name' }, { title: 'value', align: 'right' }], rows);
+}
+
+function regionLines({ regions }: Layout): string[] {
+  const right = { align: 'right' as const };
+  const columns = [
+    { title: 'region' },
+    { title: 'offset', ...right },
+    { title: 'bytes', ...right },
+    { title: 'buffers', ...right },
+    { title: 'stride', ...right },
+  ];
+  const rows = regions.map((one) => [one.name, one.offset, one.bytes, one.numBuffers, one.stride]);
+  return tableLines(columns, rows);
+}
+
+/** Tokens that each channel carries of the largest call: [begin, end). */
+function channelRanges(plan: Plan): { channel: number; begin: number; end: number }[] {
+  const tokens = plan.maxTokensPerRank;
+  const share = Math.ceil(tokens / plan.numChannels);
+  return Array.from({ length: plan.numChannels }, (_, channel) => ({
+    channel,
+    begin: Math.min(tokens, channel * share),
+    end: Math.min(tokens, (channel + 1) * share),
+  }));
+}
+
+function channelLines(plan: Plan): string[] {
+  const right = { align: 'right' as const };
+  const columns = [
+    { title: 'channel', ...right },
+    { title: 'first token', ...right },
+    { title: 'end', ...right },
+    { title: 'tokens', ...right },
+  ];
+  const rows = channelRanges(plan).map(({ channel, begin, end }) => [
+    channel,
+    begin,
+    end,
+    end - begin,
+  ]);
+  return tableLines(columns, rows);
+}
+
+function reuseLines(plan: Plan): string[] {
+  return plan.reuse.flatMap((edge) => {
+    const calls = ['same call', 'next call'][edge.distance] ?? `${edge.distance} calls later`;
+    const pair = `${edge.region}: ${edge.earlier} → ${edge.later}, ${calls}: ${edge.provenBy}`;
+    const argument = wrapText(edge.argument, COLUMNS - 6).map((line) => `    ${line}`);
+    return [...wrapText(pair, COLUMNS - 2), ...argument];
+  });
+}

@@ -1,0 +1,131 @@
+#!/usr/bin/env node
+import { readFileSync } from 'node:fs';
+import { Command, CommanderError } from 'commander';
+import { createOutput, type Output } from './output.js';
+
+/** What a command came to; failures that have an explanation are thrown instead. */
+export type Outcome = 'ok' | 'check-failed' | 'tools-missing';
+
+/** A command file: adds its arguments and options, and runs when commander has parsed them. */
+export interface CommandModule {
+  define(command: Command, context: Context): void;
+}
+
+export interface Context {
+  readonly output: Output;
+  finish(outcome: Outcome): void;
+}
+
+const COMMANDS: readonly {
+  readonly name: string;
+  readonly summary: string;
+  load(): Promise<CommandModule>;
+}[] = [
+  {
+    name: 'build',
+    summary: 'generate a spec and compile it into an addon',
+    load: () => import('./commands/build.js'),
+  },
+  {
+    name: 'generate',
+    summary: 'write the CUDA source and the TypeScript wrapper of a spec',
+    load: () => import('./commands/generate.js'),
+  },
+  {
+    name: 'check',
+    summary: 'compare generated folders with what their specs render to',
+    load: () => import('./commands/check.js'),
+  },
+  {
+    name: 'inspect',
+    summary: 'print the plan, the window and the channels of a spec',
+    load: () => import('./commands/inspect.js'),
+  },
+  {
+    name: 'doctor',
+    summary: 'look for the tools that a build needs, and install them with --fix',
+    load: () => import('./commands/doctor.js'),
+  },
+];
+
+const EXIT_CODES: Record<Outcome, number> = { ok: 0, 'check-failed': 1, 'tools-missing': 3 };
+
+/** By error code; anything else is a run-time failure. */
+const ERROR_EXIT_CODES: Readonly<Record<string, number>> = {
+  EPGEN_DRIFT: 1,
+  EPGEN_SPEC: 2,
+  EPGEN_ARGUMENT: 2,
+  EPGEN_UNSUPPORTED: 2,
+  // A folder that cannot be written, or that holds another spec, is a bad place to have named.
+  EPGEN_IO: 2,
+  EPGEN_TOOL: 3,
+  EPGEN_COMPILE: 4,
+};
+const RUN_TIME_FAILURE = 5;
+const BAD_INPUT = 2;
+/** As a shell reports them: 128 and the number of the signal. */
+const SIGNAL_EXIT_CODES = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const;
+
+async function main(argv: readonly string[]): Promise<number> {
+  const output = createOutput({ json: argv.includes('--json') });
+  let outcome: Outcome = 'ok';
+  const context: Context = {
+    output,
+    finish: (value) => {
+      outcome = value;
+    },
+  };
+  try {
+    const program = await createProgram(argv, context);
+    await program.parseAsync(argv, { from: 'user' });
+    return EXIT_CODES[outcome];
+  } catch (error) {
+    // Commander has printed its own message; --help and --version end here with code 0.
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : BAD_INPUT;
+    output.error(error);
+    return exitCodeOf(error);
+  }
+}
+
+/** Only the command that runs is loaded: help must not wait for the others. */
+async function createProgram(argv: readonly string[], context: Context): Promise<Command> {
+  const program = new Command('epgen')
+    .description('Expands a spec into CUDA kernels and a typed Node addon for expert parallelism.')
+    .version(readVersion(), '-V, --version')
+    .exitOverride()
+    .showHelpAfterError('(epgen --help lists the commands and options)');
+  const [first, second] = argv.filter((word) => !word.startsWith('-'));
+  const chosen = first === 'help' ? second : first;
+  for (const { name, summary, load } of COMMANDS) {
+    const command = program
+      .command(name)
+      .summary(summary)
+      .description(`${capital(summary)}.`);
+    command.copyInheritedSettings(program);
+    if (name === chosen) (await load()).define(command, context);
+  }
+  return program;
+}
+
+function readVersion(): string {
+  const file = new URL('../../package.json', import.meta.url);
+  return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version;
+}
+
+function exitCodeOf(error: unknown): number {
+  const code = (error as { code?: unknown } | undefined)?.code;
+  return (typeof code === 'string' && ERROR_EXIT_CODES[code]) || RUN_TIME_FAILURE;
+}
+
+const capital = (text: string) => text.charAt(0).toUpperCase() + text.slice(1);
+
+for (const [signal, code] of Object.entries(SIGNAL_EXIT_CODES)) {
+  process.once(signal, () => process.exit(code));
+}
+// A reader that closes early, such as `head`, is not a failure.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') process.exit(0);
+  throw error;
+});
+
+process.exitCode = await main(process.argv.slice(2));

@@ -1,0 +1,23 @@
+import { fileURLToPath } from 'node:url';
+import { defineConfig } from 'vitest/config';
+
+const source = (path: string) => fileURLToPath(new URL(path, import.meta.url));
+
+export default defineConfig({
+  resolve: {
+    alias: [
+      { find: /^epgen\/runtime$/, replacement: source('native/index.ts') },
+      { find: /^epgen$/, replacement: source('generator/index.ts') },
+    ],
+  },
+  test: {
+    include: ['test/**/*.test.ts'],
+    exclude: ['test/gpu/**', 'test/bench/**'],
+    pool: 'forks',
+    // One emulated machine already keeps two cores busy, and a large one takes gigabytes.
+    maxWorkers: 1,
+    testTimeout: 120_000,
+    hookTimeout: 300_000,
+    reporters: ['default', './test/summary-reporter.ts'],
+  },
+});
