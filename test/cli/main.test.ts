@@ -1,0 +1,188 @@
+import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { execa } from 'execa';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { records, runCli } from './run-cli.js';
+
+let cwd = '';
+
+beforeAll(async () => {
+  cwd = await mkdtemp(join(tmpdir(), 'epgen-cli-'));
+  await mkdir(join(cwd, 'node_modules'));
+  await writeFile(join(cwd, 'package.json'), '{\n    "name": "consumer"\n}\n');
+});
+afterAll(() => rm(cwd, { recursive: true }));
+
+const run = (...args: string[]) => runCli(args, { cwd });
+const SHAPE = ['--ranks', '2', '--hidden', '64'];
+
+describe('epgen --help', () => {
+  it('lists every command', async () => {
+    const { code, stdout } = await run('--help');
+    expect(code).toBe(0);
+    for (const name of ['build', 'generate', 'check', 'inspect', 'doctor']) {
+      expect(stdout).toMatch(new RegExp(`^ {2}${name} `, 'm'));
+    }
+  });
+
+  it('fits 80 columns, for each command too', async () => {
+    for (const name of ['build', 'generate', 'check', 'inspect', 'doctor']) {
+      const { stdout } = await run(name, '--help');
+      expect(Math.max(...stdout.split('\n').map((line) => line.length))).toBeLessThanOrEqual(80);
+    }
+  });
+});
+
+describe('bad input', () => {
+  it.each<[string, string[], number, RegExp]>([
+    ['no command', [], 2, /Usage: epgen/],
+    ['an unknown command', ['compile'], 2, /unknown command 'compile'/],
+    ['an unknown option', ['build', '--rank', '2'], 2, /unknown option '--rank'/],
+    ['an unknown spec', ['inspect', 'ep9'], 2, /Expected a spec named ep9 but found neither/],
+    ['nothing to build', ['build'], 2, /Expected a spec file, --ranks and --hidden, or --model/],
+    ['files and flags', ['inspect', 'a.ts', '--ranks', '2'], 2, /both: a\.ts and --ranks/],
+    ['an unknown preset', ['inspect', '--model', 'gpt'], 2, /one of deepseek-v3, .*received gpt/],
+    ['a word for a number', ['inspect', '--ranks', 'two', '--hidden', '64'], 2, /ranks[\s\S]*two/],
+    ['an odd hidden', ['inspect', '--ranks', '2', '--hidden', '7'], 2, /hidden/],
+    ['an unknown field', ['inspect', ...SHAPE, '--set', 'rank=1'], 2, /\brank\b/],
+    [
+      '--set without a value',
+      ['inspect', ...SHAPE, '--set', 'topk'],
+      2,
+      /path=value.*received topk/,
+    ],
+    ['a later mode', ['inspect', ...SHAPE, '--dtype', 'fp8'], 2, /fp8_e4m3/],
+    ['a backend of a later version', ['build', ...SHAPE, '--backend', 'cuda'], 2, /cuda addon/],
+    ['an unknown backend', ['build', ...SHAPE, '--backend', 'hip'], 2, /cpu or cuda.*received hip/],
+  ])('%s', async (_what, args, code, message) => {
+    const result = await run(...args);
+    expect(result.stderr + result.stdout).toMatch(message);
+    expect(result.code).toBe(code);
+  });
+
+  it('is a JSON record on stdout with --json', async () => {
+    const { stdout, code } = await run('inspect', '--ranks', '2', '--hidden', '7', '--json');
+    expect(code).toBe(2);
+    expect(records(stdout)).toEqual([
+      { error: expect.objectContaining({ code: 'EPGEN_SPEC', message: expect.any(String) }) },
+    ]);
+  });
+});
+
+describe('epgen inspect', () => {
+  it('prints plan, window, channels and reuse within 80 columns', async () => {
+    const { stdout, code } = await run('inspect', ...SHAPE, '--channels', '3');
+    expect(code).toBe(0);
+    for (const word of ['numRanks', 'recv_x', 'first token', 'reuse'])
+      expect(stdout).toContain(word);
+    expect(Math.max(...stdout.split('\n').map((line) => line.length))).toBeLessThanOrEqual(80);
+  });
+
+  it('gives machines the same, with the token range of each channel', async () => {
+    const { stdout } = await run(
+      'inspect',
+      ...SHAPE,
+      '--channels',
+      '3',
+      '--max-tokens',
+      '10',
+      '--json',
+    );
+    const [record] = records(stdout);
+    expect(record).toMatchObject({
+      event: 'inspected',
+      plan: { numRanks: 2, hidden: 64, numChannels: 3 },
+      channels: [
+        { channel: 0, begin: 0, end: 4 },
+        { channel: 1, begin: 4, end: 8 },
+        { channel: 2, begin: 8, end: 10 },
+      ],
+    });
+  });
+
+  it('ends quietly when its reader does', async () => {
+    const main = join(import.meta.dirname, '../../dist/cli/main.js');
+    const script = `"$1" "$2" inspect --ranks 2 --hidden 64 | head -n 1; echo "\${PIPESTATUS[0]}"`;
+    const { stdout, stderr } = await execa('bash', ['-c', script, 'bash', process.execPath, main], {
+      cwd,
+    });
+    expect(stdout.split('\n').at(-1)).toBe('0');
+    expect(stderr).toBe('');
+  });
+});
+
+describe('epgen generate and check', () => {
+  it('finds no drift in what it wrote, and every kind of drift afterwards', async () => {
+    expect((await run('generate', ...SHAPE)).code).toBe(0);
+    expect(await run('check')).toMatchObject({
+      code: 0,
+      stdout: expect.stringContaining('no drift'),
+    });
+
+    const folder = join(cwd, 'generated', 'ep2_h64_bf16');
+    await writeFile(join(folder, 'dispatch.cu'), 'tampered\n');
+    await rm(join(folder, 'combine.cu'));
+    await writeFile(join(folder, 'stray.cu'), '');
+    const { code, stdout } = await run('check', '--json');
+    expect(code).toBe(1);
+    const [record] = records(stdout) as unknown as [{ problems: { path: string; kind: string }[] }];
+    const kinds = record.problems.map(({ path, kind }) => `${path.split('/').at(-1)} ${kind}`);
+    expect(kinds.sort()).toEqual(['combine.cu missing', 'dispatch.cu changed', 'stray.cu stray']);
+    await rm(join(cwd, 'generated'), { recursive: true });
+  });
+});
+
+describe('epgen build', () => {
+  it('builds, says what it added to package.json, and ends with the table', async () => {
+    const { code, stdout } = await run('build', ...SHAPE);
+    expect(code).toBe(0);
+    expect(stdout).toContain('package.json: added "#epgen/*" to imports');
+    expect(stdout).toMatch(/^cpu +dispatch +\d/m);
+    const text = await readFile(join(cwd, 'package.json'), 'utf8');
+    expect(text).toBe(`{
+    "name": "consumer",
+    "imports": {
+        "#epgen/*": {
+            "types": "./generated/*/index.d.ts",
+            "default": "./generated/*/index.js"
+        }
+    }
+}
+`);
+  });
+
+  it('finds the folder again by its name and has nothing left to do', async () => {
+    const { code, stdout } = await run('build', 'ep2_h64_bf16', '--json');
+    expect(code).toBe(0);
+    const built = records(stdout).find((record) => record.event === 'built');
+    expect(built).toMatchObject({ name: 'ep2_h64_bf16', upToDate: true });
+  });
+
+  it('refuses a folder that holds another spec, unless told to', async () => {
+    const other = ['generate', '--ranks', '4', '--hidden', '64', '--out', 'generated/ep2_h64_bf16'];
+    const { code, stderr } = await run(...other);
+    expect(code).toBe(2);
+    expect(stderr).toMatch(/ep2_h64_bf16/);
+    expect((await run(...other, '--force')).code).toBe(0);
+  });
+});
+
+describe('epgen doctor', () => {
+  it('ends with 3 and the line to paste where tools are missing', async () => {
+    const bin = join(cwd, 'bin');
+    await mkdir(bin);
+    await symlink(process.execPath, join(bin, 'node'));
+    const { code, stdout } = await runCli(['doctor'], { cwd, env: { PATH: bin } });
+    expect(code).toBe(3);
+    expect(stdout).toMatch(/^sudo apt-get update && sudo apt-get install .*g\+\+ cmake/m);
+    const fixed = await runCli(['doctor', '--fix'], { cwd, env: { PATH: bin } });
+    expect(fixed.code).toBe(3);
+  });
+
+  it('reports what it found to machines', async () => {
+    const { code, stdout } = await run('doctor', '--json');
+    expect(code).toBe(0);
+    expect(records(stdout)).toMatchObject([{ event: 'doctor', ok: true }]);
+  });
+});

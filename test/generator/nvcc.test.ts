@@ -1,0 +1,59 @@
+import { execFile, execFileSync } from 'node:child_process';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+
+const run = promisify(execFile);
+const root = join(import.meta.dirname, '..', '..');
+const generated = join(root, 'generated');
+const kernels = readdirSync(generated, { withFileTypes: true })
+  .filter((entry) => entry.isDirectory())
+  .flatMap(({ name }) =>
+    readdirSync(join(generated, name))
+      .filter((file) => file.endsWith('.cu'))
+      .map((file) => `${name}/${file}`),
+  )
+  .sort();
+
+function hasNvcc(): boolean {
+  try {
+    execFileSync('nvcc', ['--version'], { stdio: 'ignore' });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+const ARCH_FLAGS = [
+  '-std=c++20',
+  '-gencode',
+  'arch=compute_90a,code=sm_90a',
+  '-Werror',
+  'all-warnings',
+];
+
+describe.skipIf(!hasNvcc())(
+  'nvcc compiles every committed kernel (skipped: no nvcc on PATH)',
+  () => {
+    let scratch = '';
+    beforeAll(() => {
+      scratch = mkdtempSync(join(tmpdir(), 'epgen-nvcc-'));
+    });
+    afterAll(() => rmSync(scratch, { recursive: true }));
+
+    it.each(kernels)('%s', async (kernel) => {
+      const output = ['-c', join(generated, kernel), '-o', join(scratch, 'kernel.o')];
+      const report = await run('nvcc', [
+        ...ARCH_FLAGS,
+        '-Xptxas',
+        '-v',
+        '-I',
+        join(root, 'native'),
+        ...output,
+      ]);
+      expect(report.stderr).not.toMatch(/C7508|[1-9]\d* bytes spill/);
+    });
+  },
+);

@@ -1,0 +1,41 @@
+import { expect, test } from 'vitest';
+import { recvBuffersFor, reuseTable } from '../../generator/reuse.js';
+
+const input = { numRecvBuffers: 3, numOutputBuffers: 2, liveResults: 2, credit: false };
+
+test.each([
+  [1, false, 2],
+  [2, false, 3],
+  [4, false, 5],
+  [1, true, 1],
+  [2, true, 2],
+])('%i live results, credit %s: %i receive buffers', (liveResults, credit, numRecvBuffers) => {
+  expect(recvBuffersFor({ liveResults, credit })).toBe(numRecvBuffers);
+});
+
+test('an edge names each pair once and survives JSON', () => {
+  const table = reuseTable(input);
+  const names = table.map(({ region, earlier, later }) => `${region}: ${earlier} → ${later}`);
+  expect(new Set(names).size).toBe(names.length);
+  expect(JSON.parse(JSON.stringify(table))).toEqual(table);
+});
+
+test('receive buffers are proven by arrivals, and with credit by the count words', () => {
+  const proof = (credit: boolean) =>
+    reuseTable({ ...input, numRecvBuffers: credit ? 2 : 3, credit }).find(
+      ({ earlier, later }) => earlier === 'combine pulls rows' && later === 'dispatch writes rows',
+    );
+  expect(proof(false)).toMatchObject({ distance: 3, provenBy: 'dispatch.arrivals' });
+  expect(proof(true)).toMatchObject({ distance: 2, provenBy: 'dispatch.counts' });
+  expect(proof(false)?.argument).toBe(
+    'Uses of the result of D(e) on any rank are enqueued before D(e+2); ' +
+      'a source starts D(e+3) after all arrivals of D(e+2), so every rank has started that.',
+  );
+});
+
+test.each([
+  [{ numRecvBuffers: 2 }, 'numRecvBuffers: expected at least 3, received 2'],
+  [{ numOutputBuffers: 1 }, 'numOutputBuffers: expected at least 2, received 1'],
+])('buffers that no wait proves are refused: %o', (change, message) => {
+  expect(() => reuseTable({ ...input, ...change })).toThrow(message);
+});

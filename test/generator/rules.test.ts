@@ -1,0 +1,98 @@
+import { describe, expect, it } from 'vitest';
+import { generate } from '../../generator/generate.js';
+import { derivePlan, type Plan } from '../../generator/plan.js';
+import { RULES } from '../../generator/rules.js';
+import { parseSpec } from '../../generator/spec.js';
+
+const spec = parseSpec({ ranks: 8, hidden: 7168 }, 'test');
+const plan = derivePlan(spec);
+const dispatch = (fields: Partial<Plan['dispatch']>) => ({
+  dispatch: { ...plan.dispatch, ...fields },
+});
+const combine = (fields: Partial<Plan['combine']>) => ({ combine: { ...plan.combine, ...fields } });
+
+/** Each rule by its assertion, with numbers that only just break it and that only just keep it. */
+const cases: readonly [expr: string, broken: Partial<Plan>, kept: Partial<Plan>][] = [
+  ['kNumLocalRanks <= kMaxRanks', { numLocalRanks: 9 }, { numLocalRanks: 8 }],
+  ['kNumRanks % kNumLocalRanks == 0', { numRanks: 12 }, { numRanks: 16 }],
+  ['kNumExperts % kNumRanks == 0', { numExperts: 250 }, { numExperts: 248 }],
+  ['kNumExperts <= 2048', { numExperts: 2049 }, { numExperts: 2048 }],
+  ['kNumTopk <= 32', { numTopk: 33 }, { numTopk: 32 }],
+  ['kNumTopk <= kNumExperts', { numTopk: 9, numExperts: 8 }, { numTopk: 8, numExperts: 8 }],
+  ['kHidden <= 16384', { hidden: 16385 }, { hidden: 16384 }],
+  ['kRowBytes % 16 == 0', { rowBytes: 40 }, { rowBytes: 48 }],
+  ['kCombineRowBytes % 16 == 0', { combineRowBytes: 40 }, { combineRowBytes: 48 }],
+  ['kMaxTokensPerRank <= 65536', { maxTokensPerRank: 65537 }, { maxTokensPerRank: 65536 }],
+  ['kNumChannels <= 64', { numChannels: 65 }, { numChannels: 64 }],
+  [
+    'uint64_t{kMaxTokensPerRank} * kNumTopk < kNoToken',
+    { maxTokensPerRank: 2 ** 27, numTopk: 32 },
+    { maxTokensPerRank: 2 ** 27 - 1, numTopk: 32 },
+  ],
+  ['kLiveResults <= 4', { liveResults: 5 }, { liveResults: 4 }],
+  [
+    'kWindowBytes / kReadyUnit <= 0xffffffffu',
+    { windowBytes: 2 ** 39 },
+    { windowBytes: 2 ** 39 - 4096 },
+  ],
+  [
+    'kArenaBytes >= kHandleBytes',
+    { arenaBytes: 127, handleBytes: 128 },
+    { arenaBytes: 128, handleBytes: 128 },
+  ],
+  ['kPieceBytes % 16 == 0', dispatch({ pieceBytes: 24 }), dispatch({ pieceBytes: 32 })],
+  ['kLastPieceBytes % 16 == 0', dispatch({ lastPieceBytes: 24 }), dispatch({ lastPieceBytes: 32 })],
+  ['kLastPieceBytes >= 16', dispatch({ lastPieceBytes: 0 }), dispatch({ lastPieceBytes: 16 })],
+  ['kNumStages >= 2', dispatch({ numStages: 1 }), dispatch({ numStages: 2, storeLag: 1 })],
+  [
+    'kSharedBytes <= kSharedBytesLimit',
+    dispatch({ sharedBytes: 232449 }),
+    dispatch({ sharedBytes: 232448 }),
+  ],
+  ['kNumThreads <= 1024', dispatch({ numThreads: 1056 }), dispatch({ numThreads: 1024 })],
+  ['kStoreLag < kNumStages', dispatch({ storeLag: 10 }), dispatch({ storeLag: 9 })],
+  ['kStoreLag >= 1', dispatch({ storeLag: 0 }), dispatch({ storeLag: 1 })],
+  ['kPieceBytes % 16 == 0', combine({ pieceBytes: 24 }), combine({ pieceBytes: 32 })],
+  ['kLastPieceBytes % 16 == 0', combine({ lastPieceBytes: 24 }), combine({ lastPieceBytes: 32 })],
+  ['kLastPieceBytes >= 16', combine({ lastPieceBytes: 0 }), combine({ lastPieceBytes: 16 })],
+  ['kNumStages >= 2', combine({ numStages: 1 }), combine({ numStages: 8 })],
+  [
+    'kSharedBytes <= kSharedBytesLimit',
+    combine({ sharedBytes: 232449 }),
+    combine({ sharedBytes: 232448 }),
+  ],
+  ['kNumThreads <= 1024', combine({ numThreads: 1056 }), combine({ numThreads: 1024 })],
+  ['kNumStages >= kNumRanks', combine({ numStages: 7 }), combine({ numStages: 8 })],
+  [
+    'kSharedBytes <= kSharedBytesLimit',
+    { dispatchLayout: { ...plan.dispatchLayout, sharedBytes: 232449 } },
+    { dispatchLayout: { ...plan.dispatchLayout, sharedBytes: 232448 } },
+  ],
+];
+
+function brokenBy(fields: Partial<Plan>): readonly string[] {
+  return RULES.filter((rule) => !rule.holds({ ...plan, ...fields })).map((rule) => rule.expr);
+}
+
+describe('RULES', () => {
+  it.each(cases)('%s', (expr, broken, kept) => {
+    expect(brokenBy(broken)).toContain(expr);
+    expect(brokenBy(kept)).not.toContain(expr);
+  });
+
+  it('are all in this table', () => {
+    const known = cases.map(([expr]) => expr).sort();
+    expect(RULES.map((rule) => rule.expr).sort()).toEqual(known);
+  });
+
+  it('hold for a valid spec', () => {
+    expect(brokenBy({})).toEqual([]);
+  });
+
+  it('appear in layout.cuh, each with its message', () => {
+    const text = (generate(spec).get('layout.cuh') ?? '').replaceAll(/,\n\s+/g, ', ');
+    for (const { expr, message } of RULES) {
+      expect(text).toContain(`static_assert(${expr}, "${message}");`);
+    }
+  });
+});

@@ -1,0 +1,323 @@
+import { describe, expect, it } from 'vitest';
+import { EpgenSpecError, EpgenUnsupportedError } from '../../generator/errors.js';
+import { parseSpec } from '../../generator/spec.js';
+
+function errorOf(input: unknown): Error {
+  try {
+    parseSpec(input, 'bad.spec.ts');
+  } catch (error) {
+    return error as Error;
+  }
+  throw new Error('Expected the spec to be refused');
+}
+
+const good = { ranks: 8, hidden: 7168 };
+const FIELDS =
+  'name, ranks, hidden, experts, topk, dtype, scaleBlock, scaleDtype, combineDtype, topkIdx, ranksPerNode, ht, ll, channels, arenaBytes';
+
+const cases: readonly [name: string, input: unknown, lines: readonly string[]][] = [
+  ['no object', 7, ['Expected the spec to be an object but received 7']],
+  ['nothing', undefined, ['Expected the spec to be an object but it is missing']],
+  [
+    'both required fields missing',
+    {},
+    [
+      'Expected ranks to be a positive integer but it is missing',
+      'Expected hidden to be a positive integer but it is missing',
+    ],
+  ],
+  [
+    'an unknown field',
+    { ...good, experst: 256 },
+    [
+      `Expected the spec to have only the fields ${FIELDS} but received experst`,
+      '  fix: did you mean experts?',
+    ],
+  ],
+  [
+    'an unknown field of a section',
+    { ...good, ht: { maxTokens: 4 } },
+    [
+      'Expected ht to have only the fields maxTokensPerRank, liveResults, credit but received ht.maxTokens',
+      '  fix: did you mean ht.maxTokensPerRank?',
+    ],
+  ],
+  [
+    'a field that belongs in a section',
+    { ...good, liveResults: 3 },
+    [
+      `Expected the spec to have only the fields ${FIELDS} but received liveResults`,
+      '  fix: did you mean ht.liveResults?',
+    ],
+  ],
+  [
+    'a number as text, and zero',
+    { ranks: '8', hidden: 0 },
+    [
+      "Expected ranks to be a positive integer but received '8'",
+      '  fix: 8',
+      'Expected hidden to be a positive integer but received 0',
+      '  fix: 8',
+    ],
+  ],
+  [
+    'a fraction',
+    { ...good, topk: 2.5 },
+    ['Expected topk to be a positive integer but received 2.5', '  fix: 3'],
+  ],
+  [
+    'an unknown type',
+    { ...good, dtype: 'fp8' },
+    [
+      "Expected dtype to be one of 'bf16', 'f16', 'fp8_e4m3' but received 'fp8'",
+      "  fix: 'fp8_e4m3'",
+    ],
+  ],
+  [
+    'a section that is a flag',
+    { ...good, ll: true },
+    ['Expected ll to be false or an object but received true'],
+  ],
+  [
+    'a wrong stage count',
+    { ...good, channels: { memory: { stages: 'many' } } },
+    ["Expected channels.memory.stages to be 'auto' or a positive integer but received 'many'"],
+  ],
+  [
+    'hidden that is not whole vectors',
+    { ...good, hidden: 7165 },
+    [
+      'Expected hidden to be a multiple of 8 but received 7165: rows move as whole 16-byte vectors',
+      '  fix: 7168',
+    ],
+  ],
+  [
+    'hidden beyond all plans',
+    { ...good, hidden: 1e9 },
+    [
+      'Expected hidden to be at most 16384 but received 1000000000: rows of at most 16384 elements are planned for',
+      '  fix: 16384',
+    ],
+  ],
+  [
+    'experts that ranks cannot share',
+    { ...good, experts: 250 },
+    [
+      'Expected experts to be a multiple of ranks (8) but received 250: every rank owns the same number of experts',
+      '  fix: 248',
+    ],
+  ],
+  [
+    'too many experts',
+    { ...good, experts: 4096 },
+    [
+      'Expected experts to be at most 2048 but received 4096: a block counts the selections of all experts in shared memory',
+      '  fix: 2048',
+    ],
+  ],
+  [
+    'top-k above the experts',
+    { ...good, experts: 8, topk: 9 },
+    [
+      'Expected topk to be at most experts (8) but received 9: a token chooses distinct experts',
+      '  fix: 8',
+    ],
+  ],
+  [
+    'top-k above a warp',
+    { ...good, topk: 33 },
+    [
+      "Expected topk to be at most 32 but received 33: a warp reads a token's choices one per lane",
+      '  fix: 32',
+    ],
+  ],
+  [
+    'ranks that fill no whole nodes',
+    { ...good, ranks: 9 },
+    [
+      'Expected ranks to be at most ranksPerNode (8), or a multiple of it but received 9: every node has the same number of ranks',
+      '  fix: 8',
+    ],
+  ],
+  [
+    'a node with too many ranks',
+    { ...good, ranks: 16, ranksPerNode: 16 },
+    [
+      'Expected ranksPerNode to be at most 8 but received 16: a node has at most 8 ranks',
+      '  fix: 8',
+    ],
+  ],
+  [
+    'too many tokens',
+    { ...good, ht: { maxTokensPerRank: 70_000 } },
+    [
+      'Expected ht.maxTokensPerRank to be at most 65536 but received 70000: indices of tokens and rows are 32-bit',
+      '  fix: 65536',
+    ],
+  ],
+  [
+    'too many live results',
+    { ...good, ht: { liveResults: 5 } },
+    [
+      'Expected ht.liveResults to be at most 4 but received 5: each live result takes a receive buffer',
+      '  fix: 4',
+    ],
+  ],
+  [
+    'too many channels',
+    { ...good, channels: { memory: { count: 65 } } },
+    [
+      "Expected channels.memory.count to be at most 64 but received 65: a block keeps every channel's counts in shared memory",
+      '  fix: 64',
+    ],
+  ],
+  [
+    'pieces of broken vectors',
+    { ...good, channels: { memory: { pieceBytes: 1000 } } },
+    [
+      'Expected channels.memory.pieceBytes to be a multiple of 16 but received 1000: pieces move as whole 16-byte vectors',
+      '  fix: 1008',
+    ],
+  ],
+  [
+    'too few stages',
+    { ...good, channels: { memory: { stages: 1 } } },
+    [
+      'Expected channels.memory.stages to be at least 2 but received 1: one stage fills while another empties',
+      '  fix: 8',
+      'Expected channels.memory.stages to be at least ranks (8) but received 1: the pieces of one step wait on distinct stages',
+      '  fix: 8',
+    ],
+  ],
+  [
+    'more stages than shared memory has room for',
+    { ...good, channels: { memory: { stages: 64, pieceBytes: 7168 } } },
+    [
+      'Expected channels.memory.stages to be small enough for 232448 bytes of shared memory (64 stages of 7168 bytes make dispatch use 461440) but received 64: a block can have no more',
+      '  fix: 32',
+      'Expected channels.memory.stages to be small enough for 232448 bytes of shared memory (64 stages of 7168 bytes make combine use 459904) but received 64: a block can have no more',
+      '  fix: 32',
+    ],
+  ],
+  [
+    'pieces larger than shared memory has room for',
+    { ...good, hidden: 16384, channels: { memory: { pieceBytes: 32768 } } },
+    [
+      'Expected channels.memory.pieceBytes to be small enough for 232448 bytes of shared memory (8 stages of 32768 bytes make combine use 262400) but received 32768: a block can have no more',
+      '  fix: 29024',
+    ],
+  ],
+  [
+    'an arena without room for a handle',
+    { ...good, arenaBytes: 10 },
+    [
+      'Expected arenaBytes to be at least 132608 but received 10: the arena holds at least one handle',
+      '  fix: 132608',
+    ],
+  ],
+  [
+    'a name that is no identifier',
+    { ...good, name: 'Foo Bar' },
+    [
+      "Expected name to be lower-case words and digits joined by single underscores but received 'Foo Bar'",
+      "  fix: 'foo_bar'",
+    ],
+  ],
+  [
+    'a name that C++ uses',
+    { ...good, name: 'int' },
+    [
+      "Expected name to be free for a C++ namespace but received 'int', which C++ or epgen uses",
+      "  fix: 'int_exchange'",
+    ],
+  ],
+];
+
+describe('a spec that breaks rules', () => {
+  it.each(cases)('%s', (_, input, lines) => {
+    const error = errorOf(input);
+    expect(error).toBeInstanceOf(EpgenSpecError);
+    const count = (error as EpgenSpecError).issues.length;
+    const head = `bad.spec.ts breaks ${count === 1 ? 'one rule' : `${count} rules`}:`;
+    expect(error.message.split('\n')).toEqual([head, ...lines.map((line) => `  ${line}`)]);
+  });
+
+  it('has all its faults reported at once, with fixes that together make it valid', () => {
+    const input = {
+      ranks: 8,
+      hidden: 7165,
+      experts: 250,
+      topk: 40,
+      dtype: 'bf17',
+      chanels: {},
+      ht: { maxTokensPerRank: 1e9, liveResults: 9 },
+    };
+    const error = errorOf(input) as EpgenSpecError;
+    expect([...new Set(error.issues.map((issue) => issue.path))]).toEqual([
+      'dtype',
+      'chanels',
+      'experts',
+      'topk',
+      'hidden',
+      'ht.maxTokensPerRank',
+      'ht.liveResults',
+    ]);
+    const fixOf = (path: string) => Number(error.issues.find((issue) => issue.path === path)?.fix);
+    const repaired = {
+      ranks: 8,
+      hidden: fixOf('hidden'),
+      experts: fixOf('experts'),
+      topk: fixOf('topk'),
+      ht: { maxTokensPerRank: fixOf('ht.maxTokensPerRank'), liveResults: fixOf('ht.liveResults') },
+    };
+    expect(parseSpec(repaired, 'test').experts).toBe(248);
+  });
+
+  it('carries path, value and fix of each issue', () => {
+    const { issues, code } = errorOf({ ...good, experts: 250 }) as EpgenSpecError;
+    expect(code).toBe('EPGEN_SPEC');
+    expect(issues).toEqual([
+      {
+        path: 'experts',
+        received: 250,
+        fix: '248',
+        message:
+          'Expected experts to be a multiple of ranks (8) but received 250: every rank owns the same number of experts',
+      },
+    ]);
+  });
+});
+
+describe('a valid spec that this version does not build', () => {
+  it.each<[input: object, line: string]>([
+    [{ dtype: 'fp8_e4m3' }, "dtype 'fp8_e4m3': this version builds 'bf16'"],
+    [{ dtype: 'f16' }, "dtype 'f16': this version builds 'bf16'"],
+    [{ combineDtype: 'f32' }, "combineDtype 'f32': this version builds 'bf16'"],
+    [{ scaleBlock: 32 }, 'scaleBlock 32: this version builds 128'],
+    [{ scaleDtype: 'ue8m0' }, "scaleDtype 'ue8m0': this version builds 'f32'"],
+    [{ topkIdx: 'i32' }, "topkIdx 'i32': this version builds 'i64'"],
+    [{ ranks: 16 }, 'ranks 16: this version builds at most ranksPerNode, on one node'],
+    [{ ht: false }, 'ht false: this version builds an object'],
+    [{ ht: { credit: true } }, 'ht.credit true: this version builds false'],
+    [{ ll: {} }, 'll {"maxTokensPerRank":128,"inFlight":2}: this version builds false'],
+    [
+      { channels: { memory: { placement: 'slotted' } } },
+      "channels.memory.placement 'slotted': this version builds 'compact'",
+    ],
+    [{ channels: { ll: 24 } }, "channels.ll 24: this version builds 'chip'"],
+    [
+      { channels: { port: {} } },
+      'channels.port {"perPeer":8,"queuePairs":1,"fifo":512}: this version builds false',
+    ],
+  ])('%j', (fields, line) => {
+    const error = errorOf({ ...good, ...fields });
+    expect(error).toBeInstanceOf(EpgenUnsupportedError);
+    expect(error.message).toBe(
+      `bad.spec.ts is valid but asks for what this version does not build:\n  ${line}`,
+    );
+  });
+
+  it('has its broken rules reported first', () => {
+    expect(errorOf({ ...good, experts: 250, ll: {} })).toBeInstanceOf(EpgenSpecError);
+  });
+});

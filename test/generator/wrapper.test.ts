@@ -1,0 +1,93 @@
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { buildCommand } from '../../generator/build-command.js';
+import { humanBytes } from '../../generator/human-bytes.js';
+import { layoutFromPlan } from '../../generator/layout.js';
+import { planFromSpec } from '../../generator/plan.js';
+import { parseSpec, type SpecInput } from '../../generator/spec.js';
+import { tsLiteral } from '../../generator/ts-literal.js';
+import { printedSource, printWithTsMorph } from '../../generator/ts-printer.js';
+import { wrapperStructure } from '../../generator/wrapper.js';
+
+let cache = '';
+
+beforeEach(async () => {
+  cache = await mkdtemp(join(tmpdir(), 'epgen-wrapper-'));
+  vi.stubEnv('EPGEN_CACHE_DIR', cache);
+});
+afterEach(async () => {
+  vi.unstubAllEnvs();
+  await rm(cache, { recursive: true });
+});
+
+function structureOf(input: SpecInput) {
+  const spec = parseSpec(input, 'test');
+  const plan = planFromSpec(spec);
+  return wrapperStructure({ spec, plan, layout: layoutFromPlan(plan) });
+}
+
+describe('printedSource', () => {
+  const structure = structureOf({ ranks: 2, hidden: 80 });
+
+  it('keeps what ts-morph printed, and prints again where the copy is damaged', async () => {
+    const fresh = printWithTsMorph(structure);
+    expect(printedSource(structure)).toBe(fresh);
+    const folder = join(cache, 'wrappers');
+    const [entry] = await readdir(folder);
+    await writeFile(join(folder, entry as string), '{"hash":"0","text":"damaged"}');
+    vi.resetModules();
+    const again = await import('../../generator/ts-printer.js');
+    expect(again.printedSource(structure)).toBe(fresh);
+  });
+
+  it('is plain data, so that its hash says all', () => {
+    expect(JSON.parse(JSON.stringify(structure))).toEqual(structure);
+  });
+
+  it('works where no cache can be written', () => {
+    vi.stubEnv('EPGEN_CACHE_DIR', '/proc/none');
+    const other = structureOf({ ranks: 2, hidden: 96 });
+    expect(printedSource(other)).toBe(printWithTsMorph(other));
+  });
+});
+
+describe('buildCommand', () => {
+  it.each<[input: SpecInput, want: string]>([
+    [{ ranks: 8, hidden: 7168 }, 'epgen build --ranks 8 --hidden 7168'],
+    [{ ranks: 2, hidden: 64, topk: 2 }, 'epgen build --ranks 2 --hidden 64 --topk 2'],
+    [
+      {
+        ranks: 2,
+        hidden: 64,
+        experts: 6,
+        name: 'mine',
+        channels: { memory: { count: 3, stages: 4 } },
+      },
+      'epgen build --ranks 2 --hidden 64 --experts 6 --topk 6 --channels 3 --set channels.memory.stages=4 --name mine',
+    ],
+  ])('%j', (input, want) => {
+    expect(buildCommand(parseSpec(input, 'test'))).toBe(want);
+  });
+});
+
+describe('tsLiteral', () => {
+  it.each<[value: unknown, want: string]>([
+    [{ a: 1, b: "it's", c: { d: false } }, "{ a: 1, b: 'it\\'s', c: { d: false } }"],
+    [{ entries: [{ key: 'a', doc: 'One.', value: 1 }] }, '{\n  /** One. */\n  a: 1,\n}'],
+    [{ long: 'x'.repeat(90), b: { c: 1 } }, `{\n  long: '${'x'.repeat(90)}',\n  b: { c: 1 },\n}`],
+  ])('%j', (value, want) => {
+    expect(tsLiteral(value)).toBe(want);
+  });
+});
+
+describe('humanBytes', () => {
+  it.each([
+    [512, '512 B'],
+    [3200, '3.13 KiB'],
+    [2358648832, '2.20 GiB'],
+  ])('%i', (bytes, want) => {
+    expect(humanBytes(bytes)).toBe(want);
+  });
+});

@@ -1,0 +1,289 @@
+import type { ReuseAccess, ReuseInput, ReuseRegion } from '../../generator/reuse.js';
+import type { Call } from './calls.js';
+import type { Phase, RankProgram, Step, Thread } from './steps.js';
+
+/** A way to break the protocol. */
+export type Mutation =
+  | 'no count wait'
+  | 'no arrival wait'
+  | 'no ready wait'
+  | 'no arrival and no ready wait'
+  | 'no stream order'
+  | 'arrivals awaited exactly'
+  | 'one ready parity'
+  | 'lazy ready words'
+  | 'counts read after arrival'
+  | 'relaxed credit'
+  | 'credit of the destination only';
+
+export interface Model extends ReuseInput {
+  readonly ranks: number;
+  /** Channels of a dispatch and blocks of a combine, each a thread of its own. */
+  readonly channels: number;
+  readonly mutation?: Mutation;
+}
+
+const noArrivals: readonly (Mutation | undefined)[] = [
+  'no arrival wait',
+  'no arrival and no ready wait',
+];
+const noReady: readonly (Mutation | undefined)[] = [
+  'no ready wait',
+  'no arrival and no ready wait',
+];
+
+/** Contents that a caller may change have room for this many versions. */
+const versionsPerResult = 64;
+
+type Place = Pick<Step, 'region' | 'access' | 'version' | 'content'> & { readonly at: string };
+type Result = { readonly dispatch: number; version: number };
+type Input = Omit<Place, 'access' | 'region'> & { readonly region: 'recv' | 'output' };
+
+/** What every rank does, step by step, when the group makes these calls. */
+export function programs(model: Model, calls: readonly Call[]): RankProgram[] {
+  return Array.from({ length: model.ranks }, (_, rank) =>
+    new RankBuilder(model, rank).build(calls),
+  );
+}
+
+class RankBuilder {
+  private readonly peers: readonly number[];
+  private readonly channels: readonly number[];
+  private readonly results: Result[] = [];
+  private numCombines = 0;
+  private call = 0;
+
+  constructor(
+    private readonly model: Model,
+    private readonly rank: number,
+  ) {
+    this.peers = Array.from({ length: model.ranks }, (_, peer) => peer);
+    this.channels = Array.from({ length: model.channels }, (_, channel) => channel);
+  }
+
+  build(calls: readonly Call[]): RankProgram {
+    const phases = calls.flatMap((call, i) => {
+      this.call = i;
+      return this.phasesOf(call);
+    });
+    return { phases };
+  }
+
+  private phasesOf(call: Call): Phase[] {
+    switch (call) {
+      case 'dispatch':
+        return this.dispatch();
+      case 'combineNewest':
+        return this.combine(this.inPlace(1));
+      case 'combineOldest':
+        return this.combine(this.inPlace(this.oldest()));
+      case 'combineOutput':
+        return this.combine(this.output(0));
+      case 'combineMixed':
+        return this.combine(this.mixed());
+      case 'combineLate':
+        return this.combine(this.output(-1));
+      case 'read':
+        return [[[[this.read(this.oldest())]]]];
+      case 'readStale':
+        return [[[[this.read(this.model.liveResults + 1)]]]];
+      case 'write':
+        return [[[[this.writeResult()]]]];
+    }
+  }
+
+  private dispatch(): Phase[] {
+    const epoch = this.results.length + 1;
+    this.results.push({ dispatch: epoch, version: epoch * versionsPerResult });
+    const { mutation } = this.model;
+    const awaits = this.peers.map((src) =>
+      this.step('await', this.arrivals(this.rank, src, 'dispatch awaits arrivals', epoch), {
+        count: noArrivals.includes(mutation) ? 0 : epoch * this.model.channels,
+      }),
+    );
+    return [this.channels.map((channel) => this.dispatchChannel(channel, epoch)), [[awaits]]];
+  }
+
+  private dispatchChannel(channel: number, epoch: number): Thread {
+    const { credit, mutation, numRecvBuffers, ranks } = this.model;
+    const word = (region: 'rank_counts' | 'expert_counts', at: number, src: number) => ({
+      region,
+      at: `${at}.${src}`,
+      version: epoch,
+      content: epoch,
+    });
+    const publishes = this.peers.flatMap((peer) =>
+      (['rank_counts', 'expert_counts'] as const).map((region) =>
+        this.write({ ...word(region, peer, this.rank), access: 'dispatch publishes counts' }),
+      ),
+    );
+    const reads = (region: 'rank_counts' | 'expert_counts', sources: readonly number[]): Step[] =>
+      sources.map((src) =>
+        this.step(
+          mutation === 'no count wait' ? 'read' : 'wait',
+          {
+            ...word(region, this.rank, src),
+            access: 'dispatch reads counts',
+          },
+          { relaxed: !credit || mutation === 'relaxed credit' },
+        ),
+      );
+    const lower = this.peers.slice(0, this.rank);
+    const all =
+      channel === 0
+        ? [...reads('rank_counts', this.peers), ...reads('expert_counts', this.peers)]
+        : [];
+    const isLate = mutation === 'counts read after arrival';
+    const rows = (dst: number): Step =>
+      this.write(
+        {
+          region: 'recv',
+          at: `${dst}.${epoch % numRecvBuffers}`,
+          access: 'dispatch writes rows',
+          version: epoch * versionsPerResult,
+          content: epoch,
+        },
+        { part: this.rank * this.model.channels + channel, parts: ranks * this.model.channels },
+      );
+    // Without the other ranks' credit a destination's rows wait for that destination alone.
+    const send: Thread =
+      mutation === 'credit of the destination only'
+        ? this.peers.flatMap((dst) => [reads('rank_counts', [dst]), [rows(dst)]])
+        : [reads('rank_counts', credit ? this.peers : lower), this.peers.map(rows)];
+    const posts = this.peers.map((dst) =>
+      this.step('post', this.arrivals(dst, this.rank, 'dispatch posts arrival', epoch)),
+    );
+    return [
+      [this.epochWord('dispatch', channel, epoch, 'reads')],
+      ...(channel === 0 ? [publishes] : []),
+      ...send,
+      ...(isLate ? [posts, all] : [all, posts]),
+      [this.epochWord('dispatch', channel, epoch, 'writes')],
+      [
+        this.write({
+          region: 'dispatch_ticket',
+          at: `${this.rank}`,
+          access: 'dispatch takes ticket',
+          version: epoch,
+          content: epoch,
+        }),
+      ],
+    ];
+  }
+
+  private combine(inputOf: (rank: number) => Input): Phase[] {
+    this.numCombines += 1;
+    const epoch = this.numCombines;
+    const { mutation } = this.model;
+    const parity = mutation === 'one ready parity' ? 0 : epoch % 2;
+    const ready = (at: number, src: number) => ({
+      region: 'ready' as const,
+      at: `${at}.${parity}.${src}`,
+      version: epoch,
+      content: epoch,
+    });
+    // Lazily, a rank looks at the words of those that hold its tokens: here rank 0's stayed at home.
+    const sources = mutation === 'lazy ready words' && this.rank === 0 ? [0] : this.peers;
+    const block = (channel: number): Thread => [
+      [this.epochWord('combine', channel, epoch, 'reads')],
+      this.peers.map((peer) =>
+        this.write({ ...ready(peer, this.rank), access: 'combine publishes ready' }),
+      ),
+      sources.map((src) =>
+        this.step(noReady.includes(mutation) ? 'read' : 'wait', {
+          ...ready(this.rank, src),
+          access: 'combine reads ready',
+        }),
+      ),
+      sources.map((src) => this.step('read', { ...inputOf(src), access: 'combine pulls rows' })),
+      [this.epochWord('combine', channel, epoch, 'writes')],
+    ];
+    const own = inputOf(this.rank);
+    const fill = [[[this.write({ ...own, access: 'caller writes input' })]]];
+    return [...(own.region === 'output' ? [fill] : []), this.channels.map(block)];
+  }
+
+  /** The live result `age` dispatches back (1: the newest), as combine's input. */
+  private inPlace(age: number): (rank: number) => Input {
+    const { dispatch, version } = this.result(age);
+    const buffer = dispatch % this.model.numRecvBuffers;
+    return (rank) => ({ region: 'recv', at: `${rank}.${buffer}`, version, content: dispatch });
+  }
+
+  /** The output buffer that belongs to the next combine, or by `shift` to one before it. */
+  private output(shift: number): (rank: number) => Input {
+    const content = this.numCombines + 1;
+    const buffer = (content + shift) % this.model.numOutputBuffers;
+    return (rank) => ({ region: 'output', at: `${rank}.${buffer}`, version: content, content });
+  }
+
+  private mixed(): (rank: number) => Input {
+    const inPlace = this.inPlace(1);
+    const output = this.output(0);
+    return (rank) => (rank % 2 === 0 ? inPlace(rank) : output(rank));
+  }
+
+  private read(age: number): Step {
+    return this.step('read', { ...this.inPlace(age)(this.rank), access: 'caller reads result' });
+  }
+
+  private writeResult(): Step {
+    const age = this.oldest();
+    this.result(age).version += 1;
+    return this.write({ ...this.inPlace(age)(this.rank), access: 'caller writes result' });
+  }
+
+  private oldest(): number {
+    return Math.min(this.model.liveResults, this.results.length);
+  }
+
+  private result(age: number): Result {
+    const result = this.results.at(-age);
+    if (result === undefined)
+      throw new RangeError(`age: expected at most ${this.results.length}, received ${age}`);
+    return result;
+  }
+
+  private arrivals(at: number, src: number, access: ReuseAccess, epoch: number): Place {
+    return { region: 'arrivals', at: `${at}.${src}`, access, version: epoch, content: epoch };
+  }
+
+  private epochWord(
+    operation: 'dispatch' | 'combine',
+    channel: number,
+    epoch: number,
+    verb: 'reads' | 'writes',
+  ): Step {
+    const content = verb === 'reads' ? epoch - 1 : epoch;
+    return this.step(verb === 'reads' ? 'read' : 'write', {
+      region: `${operation}_epoch`,
+      at: `${this.rank}.${channel}`,
+      access: `${operation} ${verb} epoch`,
+      version: content,
+      content,
+    });
+  }
+
+  private write(place: Place, more: Partial<Step> = {}): Step {
+    return this.step('write', place, more);
+  }
+
+  private step(kind: Step['kind'], { at, ...place }: Place, more: Partial<Step> = {}): Step {
+    return {
+      kind,
+      ...place,
+      place: placeName(place.region, at),
+      part: 0,
+      parts: 1,
+      relaxed: false,
+      count: 0,
+      rank: this.rank,
+      call: this.call,
+      ...more,
+    };
+  }
+}
+
+function placeName(region: ReuseRegion, at: string): string {
+  return `${region}[${at}]`;
+}

@@ -1,0 +1,240 @@
+import { describe, expect, test } from 'vitest';
+import type { ReuseEdge } from '../../generator/reuse.js';
+import { numOutputBuffers, recvBuffersFor, reuseTable } from '../../generator/reuse.js';
+import { type Call, callSequences } from './calls.js';
+import { explore } from './explore.js';
+import { meetingName, orderOf } from './order.js';
+import { type Model, type Mutation, programs } from './program.js';
+
+/** The protocol as the plan sizes it. */
+function planned(
+  ranks: number,
+  channels: number,
+  { liveResults = 2, credit = false, mutation }: Partial<Model> = {},
+): Model {
+  const numRecvBuffers = recvBuffersFor({ liveResults, credit });
+  const model = { ranks, channels, liveResults, credit, numRecvBuffers, numOutputBuffers };
+  return mutation === undefined ? model : { ...model, mutation };
+}
+
+interface Survey {
+  readonly meetings: Map<string, number>;
+  readonly races: Map<string, string>;
+  readonly stuck: string[];
+  numSequences: number;
+  numSteps: number;
+}
+
+function survey(model: Model, sequences: Iterable<readonly Call[]>): Survey {
+  const result: Survey = {
+    meetings: new Map(),
+    races: new Map(),
+    stuck: [],
+    numSequences: 0,
+    numSteps: 0,
+  };
+  for (const calls of sequences) {
+    const order = orderOf(model, programs(model, calls));
+    result.numSequences += 1;
+    result.numSteps += order.numSteps;
+    result.stuck.push(...order.stuck.map((step) => `${calls.join(' ')}: ${step}`));
+    for (const [name, pair] of order.races) result.races.set(name, `${calls.join(' ')}: ${pair}`);
+    for (const [name, distance] of order.meetings) {
+      result.meetings.set(name, Math.min(distance, result.meetings.get(name) ?? distance));
+    }
+  }
+  return result;
+}
+
+function report(line: string): void {
+  process.stdout.write(`${line}\n`);
+}
+
+function expectSafe(model: Model, found: Survey): void {
+  expect(found.stuck).toEqual([]);
+  expect([...found.races]).toEqual([]);
+  report(
+    `protocol, ${model.ranks} ranks, ${model.liveResults} live results, credit ${model.credit}: ` +
+      `${found.numSequences} sequences, ${found.numSteps} steps ordered`,
+  );
+}
+
+/**
+ * The pairs that really meet are the table's edges, at the table's distances: no fewer, no more.
+ */
+function expectTable(model: Model, found: Survey): void {
+  const table = reuseTable(model).map((edge) => [meetingName(edge), edge.distance] as const);
+  expect([...found.meetings].sort()).toEqual(table.sort());
+}
+
+describe('every interleaving of every call sequence of length 6', () => {
+  test.each([2, 3])('%i ranks, two channels each', (ranks) => {
+    const model = planned(ranks, 2);
+    const found = survey(model, callSequences(6, model.liveResults));
+    expectSafe(model, found);
+    expectTable(model, found);
+  });
+
+  test.each([
+    { liveResults: 1, credit: false },
+    { liveResults: 3, credit: false },
+    { liveResults: 4, credit: false },
+    { liveResults: 1, credit: true },
+    { liveResults: 2, credit: true },
+    { liveResults: 3, credit: true },
+  ])('3 ranks, $liveResults live results, credit $credit', (options) => {
+    const model = planned(3, 1, options);
+    const alphabet: readonly Call[] = ['dispatch', 'combineOldest', 'combineNewest', 'read'];
+    expectSafe(model, survey(model, callSequences(6, model.liveResults, alphabet)));
+  });
+});
+
+describe('state by state, which checks the ordering argument itself', () => {
+  test.each([
+    [2, 1, 4],
+    [2, 2, 3],
+    [3, 1, 2],
+  ])('%i ranks, %i channels, sequences of length %i', (ranks, channels, length) => {
+    const model = planned(ranks, channels);
+    let numStates = 0;
+    for (const calls of callSequences(length, model.liveResults)) {
+      const exploration = explore(programs(model, calls));
+      expect(exploration.violation).toBeUndefined();
+      numStates += exploration.numStates;
+    }
+    report(`protocol, ${ranks} ranks, ${channels} channels, length ${length}: ${numStates} states`);
+  });
+});
+
+describe('a broken protocol is found out', () => {
+  const dispatch = 'dispatch' as const;
+
+  test.each<[string, Model, readonly Call[], string]>([
+    [
+      'one receive buffer fewer',
+      { ...planned(2, 1), numRecvBuffers: 2 },
+      [dispatch, dispatch, 'read', dispatch],
+      'recv: caller reads result → dispatch writes rows',
+    ],
+    [
+      'one receive buffer fewer, pulled by a third rank',
+      { ...planned(3, 1), numRecvBuffers: 2 },
+      [dispatch, dispatch, 'combineOldest', dispatch],
+      'recv: combine pulls rows → dispatch writes rows',
+    ],
+    [
+      'one output buffer',
+      { ...planned(2, 1), numOutputBuffers: 1 },
+      [dispatch, 'combineOutput', 'combineOutput'],
+      'output: combine pulls rows → caller writes input',
+    ],
+    [
+      'ready words without parity',
+      planned(2, 1, { mutation: 'one ready parity' }),
+      [dispatch, 'combineOutput', 'combineOutput'],
+      'ready: combine reads ready → combine publishes ready',
+    ],
+    [
+      'ready words awaited only where needed',
+      planned(2, 1, { mutation: 'lazy ready words' }),
+      [dispatch, 'combineOutput', 'combineOutput', 'combineOutput'],
+      'output: combine pulls rows → caller writes input',
+    ],
+    [
+      'a result used after it is stale',
+      planned(2, 1),
+      [dispatch, dispatch, dispatch, 'readStale', dispatch],
+      'recv: caller reads result → dispatch writes rows',
+    ],
+    [
+      'a combine input used one combine late',
+      planned(2, 1),
+      [dispatch, 'combineNewest', 'combineLate', 'combineOutput'],
+      'output: combine pulls rows → caller writes input',
+    ],
+    [
+      'a result written while a combine pulls it',
+      planned(2, 1),
+      [dispatch, 'combineNewest', 'write'],
+      'recv: combine pulls rows → caller writes result',
+    ],
+    [
+      'counts read after the arrival',
+      planned(2, 1, { mutation: 'counts read after arrival' }),
+      [dispatch, dispatch],
+      'rank_counts: dispatch reads counts → dispatch publishes counts',
+    ],
+    [
+      'a dispatch that ends before all rows are there',
+      planned(2, 1, { mutation: 'no arrival wait' }),
+      [dispatch, 'read'],
+      'recv: dispatch writes rows → caller reads result',
+    ],
+    [
+      'the credit of the destination only',
+      planned(3, 1, { credit: true, mutation: 'credit of the destination only' }),
+      [dispatch, dispatch, 'combineOldest', dispatch],
+      'recv: combine pulls rows → dispatch writes rows',
+    ],
+  ])('%s', (_, model, calls, race) => {
+    const built = programs(model, calls);
+    expect([...orderOf(model, built).races.keys()]).toContain(race);
+    expect(explore(built).violation).toBeDefined();
+  });
+
+  test('credit words that order nothing else (only a memory model sees it, no interleaving does)', () => {
+    const model = planned(2, 1, { credit: true, mutation: 'relaxed credit' });
+    const built = programs(model, [dispatch, dispatch, 'read', dispatch]);
+    const race = 'recv: caller reads result → dispatch writes rows';
+    expect([...orderOf(model, built).races.keys()]).toContain(race);
+    expect(explore(built).violation).toBeUndefined();
+  });
+});
+
+describe('each edge of the reuse table needs the wait that it names', () => {
+  /** Between them they make every pair of the table meet. */
+  const sequences: readonly (readonly Call[])[] = [
+    ['dispatch', 'read', 'write', 'write', 'read', 'combineNewest'],
+    ['dispatch', 'combineNewest', 'dispatch', 'dispatch', 'dispatch'],
+    ['dispatch', 'combineOutput', 'combineOutput', 'combineOutput'],
+    ['dispatch', 'dispatch', 'read', 'dispatch', 'dispatch'],
+    ['dispatch', 'dispatch', 'write', 'dispatch', 'dispatch'],
+    ['dispatch', 'dispatch', 'combineOldest', 'dispatch', 'dispatch'],
+    ['dispatch', 'dispatch', 'dispatch', 'read', 'dispatch', 'dispatch'],
+    ['dispatch', 'dispatch', 'dispatch', 'write', 'dispatch', 'dispatch'],
+  ];
+
+  function mutationFor({ provenBy, region, earlier, later }: ReuseEdge): Mutation | undefined {
+    switch (provenBy) {
+      case 'dispatch.counts':
+        return region === 'recv' ? 'relaxed credit' : 'no count wait';
+      case 'dispatch.arrivals':
+        return 'no arrival wait';
+      case 'combine.ready':
+        return earlier === 'dispatch writes rows' && later === 'combine pulls rows'
+          ? 'no arrival and no ready wait'
+          : 'no ready wait';
+      case 'stream order':
+        return 'no stream order';
+      case 'monotone counter':
+        return 'arrivals awaited exactly';
+      case 'host check':
+        return undefined; // it has a test of its own above
+    }
+  }
+
+  const edges = reuseTable(planned(3, 1)).map((edge) => ({ edge, credit: false }));
+  const creditEdges = reuseTable(planned(3, 1, { credit: true }))
+    .filter(({ region, provenBy }) => region === 'recv' && provenBy === 'dispatch.counts')
+    .map((edge) => ({ edge, credit: true }));
+
+  test.each(
+    [...edges, ...creditEdges].flatMap(({ edge, credit }) => {
+      const mutation = mutationFor(edge);
+      return mutation === undefined ? [] : [{ name: meetingName(edge), mutation, credit }];
+    }),
+  )('$name: $mutation', ({ name, mutation, credit }) => {
+    const { races } = survey(planned(3, 1, { credit, mutation }), sequences);
+    expect([...races.keys()]).toContain(name);
+  });
+});

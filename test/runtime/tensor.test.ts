@@ -1,0 +1,206 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+import { EpgenArgumentError, type EpgenError } from 'epgen/runtime';
+import { describe, expect, it } from 'vitest';
+import { bf16FromFloat32, float32FromBf16 } from '../../native/bf16.js';
+import { openFake, rankAt } from './fake-addon.js';
+
+describe('bf16', () => {
+  it.each([
+    ['one', 0x3f800000, 0x3f80],
+    ['a tie goes down to even', 0x3f808000, 0x3f80],
+    ['a tie goes up to even', 0x3f818000, 0x3f82],
+    ['above a tie', 0x3f808001, 0x3f81],
+    ['the largest f32 overflows', 0x7f7fffff, 0x7f80],
+    ['minus infinity', 0xff800000, 0xff80],
+    ['a negative tie', 0xbf818000, 0xbf82],
+    ['minus zero', 0x80000000, 0x8000],
+    ['a subnormal', 0x00018000, 0x0002],
+    ['a NaN', 0x7fc00000, 0x7fff],
+    ['a NaN with a small payload', 0x7f800001, 0x7fff],
+    ['a negative NaN', 0xffc12345, 0x7fff],
+  ])('rounds %s', (_name, word, want) => {
+    const values = new Float32Array(Uint32Array.of(word).buffer);
+    expect([...bf16FromFloat32(values)]).toEqual([want]);
+  });
+
+  it('gives every bit pattern back', () => {
+    const all = Uint16Array.from({ length: 1 << 16 }, (_, i) => i);
+    const words = new Uint32Array(float32FromBf16(all).buffer);
+    expect(words.every((word, i) => word === (i << 16) >>> 0)).toBe(true);
+  });
+});
+
+describe('Tensor', () => {
+  const { group, raw } = openFake();
+  const rank = rankAt(group, 0);
+
+  it('has a dtype, a frozen shape of its own and an address', () => {
+    const shape = [2, 3];
+    const tensor = rank.tensor('f32', shape, [1, 2, 3, 4, 5, 6]);
+    shape[0] = 9;
+    expect(tensor.dtype).toBe('f32');
+    expect(tensor.shape).toEqual([2, 3]);
+    expect(Object.isFrozen(tensor.shape)).toBe(true);
+    expect(tensor.pointer % 256n).toBe(0n);
+  });
+
+  it.each([
+    ['bf16', [1, -2], Uint16Array.of(0x3f80, 0xc000)],
+    ['bf16', Float32Array.of(1, -2), Uint16Array.of(0x3f80, 0xc000)],
+    ['bf16', Uint16Array.of(7, 8), Uint16Array.of(7, 8)],
+    ['f32', [0.5, 2], Float32Array.of(0.5, 2)],
+    ['i32', [-1, 2], Int32Array.of(-1, 2)],
+    ['i64', [-1, 2 ** 40], BigInt64Array.of(-1n, 1n << 40n)],
+    ['i64', Int32Array.of(-1, 3), BigInt64Array.of(-1n, 3n)],
+    ['i64', BigInt64Array.of(-1n, 3n), BigInt64Array.of(-1n, 3n)],
+    ['u8', [0, 255], Uint8Array.of(0, 255)],
+  ] as const)('%s holds %o', async (dtype, values, want) => {
+    expect(await rank.tensor(dtype, [2], values as never).toArray()).toEqual(want);
+    const tensor = rank.tensor(dtype, [2]);
+    await tensor.copyFrom(values as never);
+    expect(await tensor.toArray()).toEqual(want);
+    expect(await tensor.toFloat32()).toEqual(
+      dtype === 'bf16'
+        ? float32FromBf16(want as Uint16Array)
+        : Float32Array.from(want as Float32Array, Number),
+    );
+  });
+
+  it('transports every NaN of f32 bit for bit', async () => {
+    const words = Uint32Array.of(0x7f800001, 0xffc12345, 0x7fffffff, 0xff800001);
+    const tensor = rank.tensor('f32', [4], new Float32Array(words.buffer));
+    const read = await tensor.toArray();
+    expect(new Uint32Array(read.buffer)).toEqual(words);
+  });
+
+  it('takes part of a larger buffer', async () => {
+    const part = Int32Array.of(1, 2, 3, 4).subarray(1, 3);
+    expect(await rank.tensor('i32', [2], part).toArray()).toEqual(Int32Array.of(2, 3));
+  });
+
+  it('of no elements takes no memory', async () => {
+    const before = raw.blocks.size;
+    const tensor = rank.tensor('bf16', [0, 16], []);
+    expect(raw.blocks.size).toBe(before);
+    expect(tensor.pointer).toBe(0n);
+    expect(await tensor.toArray()).toEqual(new Uint16Array(0));
+    await tensor.copyFrom([]);
+    tensor.dispose();
+  });
+
+  it.each([
+    [
+      'values',
+      () => rank.tensor('i32', [2, 2], [1]),
+      'Expected values to have 4 elements for the shape [2, 2] but received 1',
+    ],
+    [
+      'values',
+      () => rank.tensor('i32', [1], Float32Array.of(1) as never),
+      'Expected values of the i32 tensor to be an Int32Array or number[] but received a Float32Array',
+    ],
+    [
+      'values',
+      () => rank.tensor('i64', [1], [0.5]),
+      'Expected values[0] to be an integer in -9007199254740991..9007199254740991 but received 0.5',
+    ],
+    [
+      'values',
+      () => rank.tensor('u8', [2], [1, 256]),
+      'Expected values[1] to be an integer in 0..255 but received 256',
+    ],
+    [
+      'dtype',
+      () => rank.tensor('f64' as never, [1]),
+      "Expected dtype to be one of bf16, f32, i32, i64, u8 but received 'f64'",
+    ],
+    [
+      'shape',
+      () => rank.tensor('f32', [2, -1]),
+      'Expected shape[1] to be a whole number, 0 or more, but received -1',
+    ],
+    [
+      'shape',
+      () => rank.tensor('f32', 4 as never),
+      'Expected shape to be an array of sizes but received 4',
+    ],
+    [
+      'pointer',
+      () => rank.tensorFromPointer('f32', [4], 8n),
+      'Expected pointer to be a bigint above 0 and a multiple of 16 but received 8n',
+    ],
+    [
+      'pointer',
+      () => rank.tensorFromPointer('f32', [4], 16 as never),
+      'Expected pointer to be a bigint above 0 and a multiple of 16 but received 16',
+    ],
+  ])('refuses wrong %s', (_name, make, message) => {
+    expect(make).toThrow(new EpgenArgumentError(message));
+  });
+
+  it('says when the arena is full', () => {
+    raw.arenaLeft = 0;
+    expect(() => rank.tensor('f32', [4])).toThrow(
+      'arena of rank 0 is full\ndispose() tensors and handles that are not needed any more, or raise arenaBytes in the spec.',
+    );
+    raw.arenaLeft = 1 << 16;
+  });
+
+  it('reads and writes memory by address', async () => {
+    const tensor = rank.tensor('i32', [4], [1, 2, 3, 4]);
+    const alias = rank.tensorFromPointer('i32', [4], tensor.pointer);
+    await alias.copyFrom([5, 6, 7, 8]);
+    expect(await tensor.toArray()).toEqual(Int32Array.of(5, 6, 7, 8));
+    const { pointer } = tensor;
+    expect(() => rank.tensorFromPointer('i32', [5], pointer)).toThrow(
+      `Expected pointer to have 20 bytes in one tensor or in the window of rank 0 but received ${pointer}n`,
+    );
+    tensor.dispose();
+    expect(() => alias.pointer).toThrow('the tensor that it pointed into was freed');
+    alias.dispose();
+    expect(raw.freed.filter((freed) => freed === pointer)).toHaveLength(1);
+    const inWindow = rank.tensorFromPointer('u8', [8192], raw.windowBase(0));
+    expect(await inWindow.toArray()).toHaveLength(8192);
+  });
+
+  it('gives its block back once, and is refused from then on', async () => {
+    const tensor = rank.tensor('f32', [4]);
+    const { pointer } = tensor;
+    tensor.dispose();
+    tensor.dispose();
+    expect(raw.freed.filter((freed) => freed === pointer)).toHaveLength(1);
+    const message = 'Expected the tensor to be a live tensor but received one that was disposed';
+    expect(() => tensor.pointer).toThrow(new EpgenArgumentError(message));
+    await expect(tensor.toArray()).rejects.toThrow(message);
+    await expect(tensor.copyFrom([1, 2, 3, 4])).rejects.toThrow(message);
+  });
+
+  it('gives its block back when it is forgotten', async () => {
+    setFlagsFromString('--expose-gc');
+    const gc = runInNewContext('gc') as () => void;
+    const { group, raw } = openFake();
+    const kept = rankAt(group, 1).tensor('f32', [4]);
+    for (let i = 0; i < 10; i += 1) rankAt(group, 1).tensor('f32', [4]);
+    for (let i = 0; i < 50 && raw.blocks.size > 1; i += 1) {
+      gc();
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+    expect([...raw.blocks.keys()]).toEqual([kept.pointer]);
+    expect(new Set(raw.freed).size).toBe(10);
+  });
+
+  it('throws EPGEN_DISPOSED after its group', async () => {
+    const { group, raw } = openFake();
+    const tensor = rankAt(group, 0).tensor('f32', [4]);
+    await group.dispose();
+    await group[Symbol.asyncDispose]();
+    expect(raw.numDisposals).toBe(1);
+    await expect(tensor.toArray()).rejects.toMatchObject({ code: 'EPGEN_DISPOSED' });
+    expect(() => rankAt(group, 0).tensor('f32', [4])).toThrow(
+      expect.objectContaining({ code: 'EPGEN_DISPOSED' }) as EpgenError,
+    );
+    tensor.dispose();
+    expect(raw.freed).toEqual([]);
+  });
+});

@@ -1,0 +1,74 @@
+/** What a generated `index.ts` looks like, for a spec of 8 ranks and top-8. */
+export function generatedModule(hidden: number): string {
+  return `import * as runtime from 'epgen/runtime';
+
+export const spec = {
+  name: 'ep8_h${hidden}_bf16',
+  ranks: 8,
+  hidden: ${hidden},
+  experts: 256,
+  topk: 8,
+  dtype: 'bf16',
+  combineDtype: 'bf16',
+  topkIdx: 'i64',
+  ht: { maxTokensPerRank: 4096, liveResults: 2, credit: false },
+  ll: false,
+  channels: { memory: { count: 16, stages: 'auto' } },
+} as const;
+
+const region = { offset: 0, bytes: 0, stride: 0, numBuffers: 1 };
+
+export const sizes = {
+  /** 2.20 GiB. */
+  windowBytes: 2358648832,
+} as const;
+
+export type Group = runtime.Group<typeof spec>;
+export type Rank = runtime.Rank<typeof spec>;
+export type Tensor<
+  D extends runtime.DType = runtime.DType,
+  S extends readonly number[] = readonly number[],
+> = runtime.Tensor<D, S>;
+export type DispatchCall = runtime.DispatchCall<typeof spec>;
+export type CombineCall = runtime.CombineCall<typeof spec>;
+export type Received = runtime.Received<typeof spec>;
+export type EnqueuedReceived = runtime.EnqueuedReceived<typeof spec>;
+export type Handle = runtime.Handle<typeof spec>;
+
+export function openGroup(options: runtime.OpenGroupOptions = {}): Promise<Group> {
+  return runtime.openModule(
+    {
+      spec,
+      specHash: '',
+      buildCommand: '',
+      sizes: {
+        ...sizes,
+        arenaBytes: 0,
+        handleBytes: 0,
+        regions: {
+          control: region,
+          recvX: region,
+          recvTopkIdx: region,
+          recvTopkWeights: region,
+          recvSrcIdx: region,
+          recvChannelPrefix: region,
+          output: region,
+        },
+      },
+      handle: {
+        headerBytes: 0,
+        fields: {
+          rankPrefixMatrix: 0,
+          channelPrefixMatrix: 0,
+          recvChannelPrefixMatrix: 0,
+          numRecvTokens: 0,
+          numTokensPerExpert: 0,
+        },
+      },
+      url: import.meta.url,
+    },
+    options,
+  );
+}
+`;
+}
