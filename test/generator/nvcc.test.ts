@@ -1,9 +1,10 @@
-import { execFile, execFileSync } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { findCommand } from '../../generator/toolchain.js';
 
 const run = promisify(execFile);
 const root = join(import.meta.dirname, '..', '..');
@@ -17,14 +18,7 @@ const kernels = readdirSync(generated, { withFileTypes: true })
   )
   .sort();
 
-function hasNvcc(): boolean {
-  try {
-    execFileSync('nvcc', ['--version'], { stdio: 'ignore' });
-    return true;
-  } catch {
-    return false;
-  }
-}
+const nvcc = await findCommand('nvcc');
 
 const ARCH_FLAGS = [
   '-std=c++20',
@@ -34,7 +28,7 @@ const ARCH_FLAGS = [
   'all-warnings',
 ];
 
-describe.skipIf(!hasNvcc())(
+describe.skipIf(nvcc === undefined)(
   'nvcc compiles every committed kernel (skipped: no nvcc on PATH)',
   () => {
     let scratch = '';
@@ -45,7 +39,7 @@ describe.skipIf(!hasNvcc())(
 
     it.each(kernels)('%s', async (kernel) => {
       const output = ['-c', join(generated, kernel), '-o', join(scratch, 'kernel.o')];
-      const report = await run('nvcc', [
+      const report = await run(nvcc as string, [
         ...ARCH_FLAGS,
         '-Xptxas',
         '-v',

@@ -46,8 +46,9 @@ describe('printedSource', () => {
     expect(JSON.parse(JSON.stringify(structure))).toEqual(structure);
   });
 
-  it('works where no cache can be written', () => {
-    vi.stubEnv('EPGEN_CACHE_DIR', '/proc/none');
+  it('works where no cache can be written', async () => {
+    await writeFile(join(cache, 'file'), '');
+    vi.stubEnv('EPGEN_CACHE_DIR', join(cache, 'file'));
     const other = structureOf({ ranks: 2, hidden: 96 });
     expect(printedSource(other)).toBe(printWithTsMorph(other));
   });
