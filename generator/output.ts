@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, readdir, readFile, rename, rm, rmdir, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { mkdir, readFile, rename, rm, rmdir, stat, writeFile } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
 import { EpgenError } from './errors.js';
 import type { FileSet } from './file-set.js';
 
@@ -26,12 +26,13 @@ export interface WriteInput {
  * @throws EpgenError EPGEN_IO when the folder holds something else or can't be written.
  */
 export async function writeFileSet({
-  dir,
+  dir: folder,
   files,
   specName,
   source,
   force = false,
 }: WriteInput): Promise<WriteReport> {
+  const dir = resolve(folder);
   const present = await readPresent(dir, [...files.keys()]);
   if (!force) requireOwnFolder({ dir, present, specName, source });
   const changed = [...files].filter(([name, text]) => present.get(name) !== text);
@@ -120,13 +121,27 @@ async function replaceAll(
 
 /** Whether the folder is new and so ours to remove again. */
 async function makeFolder(dir: string): Promise<boolean> {
+  // Not by mkdir's own recursion, which hides the reason on a read-only file system.
   try {
-    return (
-      (await mkdir(dir, { recursive: true })) !== undefined && (await readdir(dir)).length === 0
-    );
+    await mkdir(dir);
+    return true;
   } catch (error) {
-    throw ioError('create', dir, error);
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'EEXIST' && (await isFolder(dir))) return false;
+    const parent = dirname(dir);
+    if (code !== 'ENOENT' || parent === dir || (await isFolder(parent))) {
+      throw ioError('create', dir, error);
+    }
+    await makeFolder(parent);
+    return makeFolder(dir);
   }
+}
+
+async function isFolder(path: string): Promise<boolean> {
+  return stat(path).then(
+    (found) => found.isDirectory(),
+    () => false,
+  );
 }
 
 const REASONS: Readonly<Record<string, string>> = {

@@ -1,7 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import Handlebars from 'handlebars';
-import { EpgenError } from './errors.js';
 import { packageRoot } from './paths.js';
 import { strictView } from './strict-view.js';
 import type { View } from './view.js';
@@ -31,7 +30,7 @@ export interface Templates {
   render(file: string, view: object): string;
 }
 
-/** @throws EpgenError that names the template and the spec, and what the template read in vain. */
+/** @throws an error that names the template and the spec, and what the template read in vain. */
 export function renderFile(file: RenderedFile, view: View): string {
   packaged ??= templatesIn(join(packageRoot(), 'templates'));
   try {
@@ -39,7 +38,7 @@ export function renderFile(file: RenderedFile, view: View): string {
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
     const place = `templates/${file}.hbs for ${view.specName}`;
-    throw new EpgenError(`${reason}\n  while rendering ${place}`, { code: 'EPGEN_IO', cause });
+    throw new Error(`${reason}\n  while rendering ${place}`, { cause });
   }
 }
 

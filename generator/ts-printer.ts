@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import type * as TsMorph from 'ts-morph';
 import { cacheFolder, packageRoot } from './paths.js';
 
@@ -45,10 +45,20 @@ export function printedSource(structure: SourceStructure): string {
 }
 
 export function printWithTsMorph({ banner, statements }: SourceStructure): string {
-  const { IndentationText, NewLineKind, Project, QuoteKind, StructureKind } = requireHere(
-    'ts-morph',
-  ) as typeof TsMorph;
-  const project = new Project({
+  const { StructureKind } = tsMorph();
+  const named = statements.map((one) => ({ ...one, kind: StructureKind[one.kind] }));
+  const structure = { statements: named as TsMorph.StatementStructures[] };
+  project ??= newProject();
+  const file = project.createSourceFile('index.ts', structure, { overwrite: true });
+  file.formatText({ indentSize: 2 });
+  return `${banner}\n${file.getFullText()}`;
+}
+
+let project: TsMorph.Project | undefined;
+
+function newProject(): TsMorph.Project {
+  const { IndentationText, NewLineKind, Project, QuoteKind } = tsMorph();
+  return new Project({
     useInMemoryFileSystem: true,
     manipulationSettings: {
       indentationText: IndentationText.TwoSpaces,
@@ -56,13 +66,10 @@ export function printWithTsMorph({ banner, statements }: SourceStructure): strin
       quoteKind: QuoteKind.Single,
     },
   });
-  const named = statements.map((one) => ({ ...one, kind: StructureKind[one.kind] }));
-  const file = project.createSourceFile('index.ts', {
-    statements: named as TsMorph.StatementStructures[],
-  });
-  file.formatText({ indentSize: 2 });
-  file.insertText(0, `${banner}\n`);
-  return file.getFullText();
+}
+
+function tsMorph(): typeof TsMorph {
+  return requireHere('ts-morph') as typeof TsMorph;
 }
 
 function keyOf(structure: SourceStructure): string {
@@ -92,11 +99,15 @@ function writeCached(key: string, text: string): void {
   const path = cachePath(key);
   const fresh = `${path}.${process.pid}-${randomBytes(3).toString('hex')}`;
   try {
-    mkdirSync(join(path, '..'), { recursive: true });
-    writeFileSync(fresh, JSON.stringify({ hash: sha256(text), text }));
-    renameSync(fresh, path);
+    mkdirSync(dirname(path), { recursive: true });
+    try {
+      writeFileSync(fresh, JSON.stringify({ hash: sha256(text), text }));
+      renameSync(fresh, path);
+    } finally {
+      rmSync(fresh, { force: true });
+    }
   } catch {
-    rmSync(fresh, { force: true });
+    // The next run prints again.
   }
 }
 

@@ -95,6 +95,8 @@ static_assert(kNumStages >= kNumRanks,
 namespace dispatch_layout {
 constexpr uint32_t kNumThreads = 256;
 constexpr uint32_t kSharedBytes = 1060;
+static_assert(kSharedBytes <= kSharedBytesLimit,
+              "dispatchLayout.sharedBytes must be at most sharedBytesLimit: a block can have no more");
 }  // namespace dispatch_layout
 
 /// Words through which ranks tell each other what happened. None is cleared: words carry an epoch or only grow.
@@ -259,7 +261,7 @@ static_assert(kRecordBytes == sizeof(CountRecord) + kNumLocalExperts * sizeof(in
 //   expert_counts    dispatch reads counts      dispatch publishes counts  +1    dispatch.arrivals
 //   expert_counts    dispatch publishes counts  dispatch publishes counts  +1    stream order
 //   arrivals         dispatch posts arrival     dispatch awaits arrivals   same  dispatch.arrivals
-//   arrivals         dispatch awaits arrivals   dispatch posts arrival     +1    counter per source
+//   arrivals         dispatch awaits arrivals   dispatch posts arrival     +1    monotone counter
 //   recv             dispatch writes rows       caller reads result        same  dispatch.arrivals
 //   recv             dispatch writes rows       caller writes result       same  dispatch.arrivals
 //   recv             dispatch writes rows       combine pulls rows         same  combine.ready

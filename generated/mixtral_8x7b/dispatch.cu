@@ -103,7 +103,8 @@ struct RowLoader {
     EPGEN_DEVICE bool load_rest(const Call& call, const DispatchArgs& args, Smem smem) {
         for (; !done(); load_piece(args, smem)) {
             const Site site{Phase::stage_empty, -1, static_cast<int32_t>(channel_idx)};
-            if (!wait_mbarrier(call, site, EPGEN_FIELD(smem, empty) + ring.stage_idx, ring.empty_parity())) return false;
+            const auto empty = EPGEN_FIELD(smem, empty) + ring.stage_idx;
+            if (!wait_mbarrier(call, site, empty, ring.empty_parity())) return false;
         }
         return true;
     }

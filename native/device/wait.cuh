@@ -24,6 +24,10 @@ struct Call {
     std::byte* const* window;
 };
 
+/// A wait inside the block gets this many deadlines: when a peer is late, the thread that waits for the peer gives up
+/// first, and the record names the cause rather than a stage that stayed empty because of it.
+constexpr uint64_t kBlockPatience = 2;
+
 /// Which wait this is, for the record: -1 where no single peer or channel is meant.
 struct Site {
     Phase phase;

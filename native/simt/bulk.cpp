@@ -53,7 +53,8 @@ const char* count_bytes(const BulkCopy& copy) {
 
 void BulkGroups::commit() {
     if (groups.size() >= 16) {
-        const auto live = std::find_if(groups.begin(), groups.end(), [](Group group) { return group.num_invisible > 0; });
+        const auto is_live = [](Group group) { return group.num_invisible > 0; };
+        const auto live = std::find_if(groups.begin(), groups.end(), is_live);
         first_number += static_cast<uint32_t>(live - groups.begin());
         groups.erase(groups.begin(), live);
     }

@@ -1,8 +1,8 @@
 // The SIMT emulator: runs the kernels of a group of ranks on one thread of its own, one fiber per CUDA thread.
 //
-// Each rank has a FIFO stream of tasks that lives across calls; ranks run their streams independently of each other, in
-// an order that follows from the seed. Time is virtual: it advances with every step of the scheduler and jumps when only
-// a timer is left. It advances with real time only while every kernel waits and a rank has nothing to do, since then
+// Each rank has a FIFO stream of tasks that lives across calls; ranks run their streams independently of each other,
+// in an order that follows from the seed. Time is virtual: it advances with every step of the scheduler and jumps when
+// only a timer is left. It advances with real time only while every kernel waits and a rank has nothing to do, since then
 // only the caller's next task can help.
 #pragma once
 
@@ -40,7 +40,7 @@ struct MachineOptions {
     bool rank_skew = true;               // ranks run at random, changing speeds and start kernels late
     uint32_t max_resident_blocks = 0;    // per rank; 0: as many as are launched
     BlockOrder block_order = BlockOrder::ascending;
-    uint32_t stack_bytes = 12 * 1024;    // per thread
+    uint32_t stack_bytes = 12 * 1024;    // per thread; dense stacks are faster
     // The hooks are called on the machine thread. They may enqueue; they must not destroy the machine.
     std::function<void(const FaultReport&)> on_fault;
     std::function<void(const Timeout&)> on_timeout;

@@ -38,8 +38,8 @@ bool MbarrierState::read(const void* mbarrier, MbarrierState& state) {
 }
 
 void MbarrierState::write(void* mbarrier) const {
-    const uint64_t body = static_cast<uint64_t>(num_bytes + kByteBias) << 23 | static_cast<uint64_t>(num_arrivals) << 12 |
-                          num_pending << 1 | phase;
+    const uint64_t body = static_cast<uint64_t>(num_bytes + kByteBias) << 23 |
+                          static_cast<uint64_t>(num_arrivals) << 12 | num_pending << 1 | phase;
     const uint64_t word = check_of(body, mbarrier) << kBodyBits | body;
     std::memcpy(mbarrier, &word, sizeof word);
 }
@@ -82,8 +82,8 @@ void mbarrier_arrive(void* mbarrier, uint32_t expected_bytes, const char* name, 
     --state.num_pending;
     const int64_t num_bytes = int64_t{state.num_bytes} + expected_bytes;
     if (num_bytes > MbarrierState::kMaxBytes) {
-        raise(FaultKind::barrier, place, "%s on \"%s\": %lld bytes expected in one phase, at most %d can be", what, name,
-              static_cast<long long>(num_bytes), MbarrierState::kMaxBytes);
+        raise(FaultKind::barrier, place, "%s on \"%s\": %lld bytes expected in one phase, at most %d can be", what,
+              name, static_cast<long long>(num_bytes), MbarrierState::kMaxBytes);
     }
     state.num_bytes = static_cast<int32_t>(num_bytes);
     if (state.num_pending == 0 && state.num_bytes < 0) {

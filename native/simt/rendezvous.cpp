@@ -83,7 +83,9 @@ void meet_block(Place place) {
     Block& block = *self.block;
     Warp& warp = block.warp_of(self);
     if (block.num_ended > 0) raise_ended("sync_block", first_in(FiberState::ended, block.fibers.data()), place);
-    if (warp.num_arrived > 0) raise_divergence("sync_block", first_in(FiberState::at_warp, block.lanes_of(self)), place);
+    if (warp.num_arrived > 0) {
+        raise_divergence("sync_block", first_in(FiberState::at_warp, block.lanes_of(self)), place);
+    }
     if (++block.num_at_block == block.num_threads()) {
         block.num_at_block = 0;
         for (Fiber* fiber : block.fibers) {

@@ -116,8 +116,8 @@ std::vector<Waiting> Engine::waiting() const {
                             1u << fiber->thread_idx % kWarpLanes, what, note.op, note.phase, note.epoch, note.peer_idx,
                             note.channel_idx, note.expected, note.seen, note.place.file, note.place.line};
             const auto key = [](const Waiting& w) {
-                return std::tie(w.warp_idx, w.what, w.op, w.phase, w.peer_idx, w.channel_idx, w.expected, w.seen, w.file,
-                                w.line);
+                return std::tie(w.warp_idx, w.what, w.op, w.phase, w.peer_idx, w.channel_idx, w.expected, w.seen,
+                                w.file, w.line);
             };
             const auto same = std::find_if(groups.begin() + first, groups.end(),
                                            [&](const Waiting& group) { return key(group) == key(waiting); });

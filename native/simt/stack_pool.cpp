@@ -26,8 +26,8 @@ Fiber* StackPool::take() {
 Fiber* StackPool::take_fresh() {
     if (num_used_ == kSlotsPerChunk) {
         chunks_.emplace_back(slot_bytes_ * kSlotsPerChunk);
-        // Stacks are dense and visited at random: with small pages the emulator mostly waits for page walks.
-        madvise(chunks_.back().data(), chunks_.back().size(), MADV_HUGEPAGE);
+        // A thread touches the top of its stack only; huge pages would make all of it memory.
+        madvise(chunks_.back().data(), chunks_.back().size(), MADV_NOHUGEPAGE);
         num_used_ = 0;
     }
     std::byte* low = chunks_.back().data() + num_used_ * slot_bytes_;
@@ -38,7 +38,7 @@ Fiber* StackPool::take_fresh() {
     return fiber;
 }
 
-// Fresh memory reads as zero, so that the canary needs no writing.
+// Fresh memory reads as zero and reading allocates none, so that the canary costs no memory.
 bool StackPool::is_intact(const Fiber* fiber) {
     const auto* words = reinterpret_cast<const uint64_t*>(fiber->stack_low);
     for (uint32_t idx = 0; idx < 8; ++idx) {

@@ -30,10 +30,10 @@ CASE("a read past a shared array is found by name") {
     expect(fault.kind == FaultKind::access, "kind");
     const uint32_t lane = fault.thread_idx % 32;
     expect(lane >= 8, "lane");
-    expect_contains(fault.message, "ld of shared \"smem.tail\" element " + std::to_string(lane) + " of 8 at access.cpp:" +
-                                       std::to_string(fault.line) + ", rank 0 block 0 thread " +
-                                       std::to_string(fault.thread_idx) + " (warp " +
-                                       std::to_string(fault.thread_idx / 32) + " lane " + std::to_string(lane) + ")");
+    const auto text = [](uint32_t number) { return std::to_string(number); };
+    expect_contains(fault.message, "ld of shared \"smem.tail\" element " + text(lane) + " of 8 at access.cpp:" +
+                                       std::to_string(fault.line) + ", rank 0 block 0 thread " + text(fault.thread_idx) +
+                                       " (warp " + text(fault.thread_idx / 32) + " lane " + text(lane) + ")");
 }
 
 CASE("a machine that faulted drops tasks until reset") {
@@ -84,7 +84,8 @@ CASE("shared memory is poisoned, and no more than the launch asked for") {
     expect(group.control(0).results[5] == 0xcbcbcbcbu, "poison");
     group.enqueue_all(poison, 1, 1);
     group.wait();
-    expect_contains(group.fault().message, "shared_memory of 16384 bytes in kernel poison, which was launched with 160");
+    expect_contains(group.fault().message,
+                    "shared_memory of 16384 bytes in kernel poison, which was launched with 160");
 }
 
 static uint32_t fill_stack(uint32_t depth) {

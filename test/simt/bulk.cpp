@@ -59,8 +59,8 @@ static void ring_body(const Args& args) {
         }
     }
     if (thread_idx() == 0) {
-        wait_acquire_sys(call, {Phase::arrivals, static_cast<int32_t>(peer_idx), 0}, EPGEN_FIELD(args.control(), counter),
-                         AtLeast{1});
+        const Site site{Phase::arrivals, static_cast<int32_t>(peer_idx), 0};
+        wait_acquire_sys(call, site, EPGEN_FIELD(args.control(), counter), AtLeast{1});
     }
     sync_block();
     const auto got = from + kNumPieces * kPieceBytes;
@@ -184,8 +184,8 @@ CASE("misuse of mbarriers and bulk copies is found by name") {
         "bulk_load on \"smem.full\" before fence_mbarrier_init",
         "bulk_load of 256 bytes from \"data\" to \"smem.bytes\" is not complete when its block ends",
         "bulk_store of 256 bytes from \"smem.bytes\" to \"data\" is not complete when its block ends",
-        "bulk_load of 24 bytes from local \"data\" bytes 0 to 24 of 65536 to shared \"smem.bytes\" bytes 0 to 24 of 256: "
-        "the size is not a multiple of 16",
+        "bulk_load of 24 bytes from local \"data\" bytes 0 to 24 of 65536 to shared \"smem.bytes\" bytes 0 to 24 of "
+        "256: the size is not a multiple of 16",
         "bytes 128 to 384 of 256: the destination leaves its object",
         "the destination address is not a multiple of 16",
         "to peer \"data\" bytes 65520 to 65552 of 65536: the destination leaves its object",

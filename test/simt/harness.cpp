@@ -40,7 +40,9 @@ Group::Group(uint32_t num_ranks, uint64_t seed, MachineOptions options) : num_ra
 void Group::enqueue(uint32_t rank_idx, const KernelEntry& entry, uint32_t grid, uint32_t parameter,
                     uint64_t deadline_ns) {
     Args args{rank_idx, num_ranks_, deadline_ns, &records[rank_idx], {}, parameter};
-    for (uint32_t peer_idx = 0; peer_idx < num_ranks_; ++peer_idx) args.windows.base[peer_idx] = windows_[peer_idx].data();
+    for (uint32_t peer_idx = 0; peer_idx < num_ranks_; ++peer_idx) {
+        args.windows.base[peer_idx] = windows_[peer_idx].data();
+    }
     std::vector<std::byte> bytes(sizeof args);
     std::memcpy(bytes.data(), &args, sizeof args);
     machine->enqueue(rank_idx, Kernel{&entry, grid, std::move(bytes), {}});

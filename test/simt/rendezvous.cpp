@@ -22,8 +22,8 @@ static void count_body(const Args& args) {
     const uint32_t neighbour = shfl(thread_idx() * 10, (lane_idx() + 1) % kWarpSize);
     sync_warp();
     const uint32_t wanted = (warp_idx() * kWarpSize + (lane_idx() + 1) % kWarpSize) * 10;
-    const bool is_right =
-        sum == num_threads() * (num_threads() - 1) / 2 && odd == 0xaaaaaaaau && all_true && !all_but_one && neighbour == wanted;
+    const bool is_right = sum == num_threads() * (num_threads() - 1) / 2 && odd == 0xaaaaaaaau && all_true &&
+                          !all_but_one && neighbour == wanted;
     st(args.results() + (block_idx() * num_threads() + thread_idx()), is_right ? 1 : 2);
 }
 EPGEN_KERNEL(count, Args, count_body, 256, Counts)
@@ -34,7 +34,8 @@ CASE("barriers, votes and shuffles carry values") {
         group.enqueue_all(count_entry, 4);
         expect(group.wait() == Status::done, "dropped: " + group.fault().message);
         for (uint32_t idx = 0; idx < 1024; ++idx) {
-            expect(group.control(1).results[idx] == 1, "thread " + std::to_string(idx) + " of seed " + std::to_string(seed));
+            expect(group.control(1).results[idx] == 1,
+                   "thread " + std::to_string(idx) + " of seed " + std::to_string(seed));
         }
     }
 }

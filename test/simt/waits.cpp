@@ -16,8 +16,9 @@ static void exchange_body(const Args& args) {
         red_add_release_sys(EPGEN_FIELD(args.control_of(lane_idx()), counter), 1);
     }
     if (thread_idx() == 33) {
-        const Waited<uint32_t> arrived = wait_acquire_sys(args.call(), {Phase::arrivals, -1, static_cast<int32_t>(block_idx())},
-                                                          EPGEN_FIELD(args.control(), counter), AtLeast{args.num_ranks});
+        const Site site{Phase::arrivals, -1, static_cast<int32_t>(block_idx())};
+        const auto counter = EPGEN_FIELD(args.control(), counter);
+        const Waited<uint32_t> arrived = wait_acquire_sys(args.call(), site, counter, AtLeast{args.num_ranks});
         st(args.results(), arrived.ok ? 1 : 2);
     }
     sync_block();
@@ -31,7 +32,8 @@ CASE("a deadlock is reported at once, with who waits where for what") {
     const FaultReport fault = group.fault();
     expect(fault.kind == FaultKind::deadlock, "kind");
     expect_contains(fault.message,
-                    "rank 1 block 0 warp 1 lane 1: dispatch arrivals on channel 0, epoch 1, expected 3, seen 2, at waits.cpp:");
+                    "rank 1 block 0 warp 1 lane 1: dispatch arrivals on channel 0, epoch 1, expected 3, seen 2, at "
+                    "waits.cpp:");
     expect_contains(fault.message, "rank 2 block 0 warp 0 lanes 0-31: sync_block, at waits.cpp:");
     uint32_t num_words = 0;
     for (const Waiting& waiting : fault.waiting) num_words += waiting.phase == static_cast<uint32_t>(Phase::arrivals);

@@ -37,7 +37,8 @@ struct Patience {
     Patience(const Call& call, Site site, uint64_t expected, bool is_mbarrier, Place place)
         : call(call), fiber(*simt::current->fiber) {
         const uint64_t now = simt::now_ns();
-        fiber.deadline_ns = call.deadline_ns < simt::kNoDeadline - now ? now + call.deadline_ns : simt::kNoDeadline;
+        const uint64_t patience_ns = is_mbarrier ? kBlockPatience * call.deadline_ns : call.deadline_ns;
+        fiber.deadline_ns = patience_ns < simt::kNoDeadline - now ? now + patience_ns : simt::kNoDeadline;
         note = {phase_name(site.phase), static_cast<uint32_t>(call.op), static_cast<uint32_t>(site.phase), call.epoch,
                 site.peer_idx, site.channel_idx, expected, 0, place, is_mbarrier};
     }

@@ -63,12 +63,12 @@ struct Patience {
     uint32_t num_polls;
 
     /// 0 to go on, else the reason to give up.
-    EPGEN_DEVICE uint32_t exhausted(const Call& call) {
+    EPGEN_DEVICE uint32_t exhausted(const Call& call, uint64_t deadline_ns) {
         if (++num_polls % kPollsPerCheck != 0) return 0;
         if (ld_relaxed_sys(reinterpret_cast<const uint32_t*>(call.window[call.rank_idx])) != 0) return 2;
         const uint64_t now = now_ns();
         if (start_ns == 0) start_ns = now;
-        return now - start_ns > call.deadline_ns ? 1 : 0;
+        return now - start_ns > deadline_ns ? 1 : 0;
     }
 };
 
@@ -81,7 +81,7 @@ EPGEN_DEVICE Waited<typename Predicate::Word> wait_relaxed_sys(const Call& call,
     for (;;) {
         const auto value = ld_relaxed_sys(word.raw);
         if (predicate.holds(value)) return {true, value};
-        if (const uint32_t reason = patience.exhausted(call)) {
+        if (const uint32_t reason = patience.exhausted(call, call.deadline_ns)) {
             give_up(call, site, reason, predicate.expected(), predicate.seen(value));
             return {false, value};
         }
@@ -97,7 +97,7 @@ EPGEN_DEVICE Waited<typename Predicate::Word> wait_acquire_sys(const Call& call,
     for (;;) {
         const auto value = ld_acquire_sys(word.raw);
         if (predicate.holds(value)) return {true, value};
-        if (const uint32_t reason = patience.exhausted(call)) {
+        if (const uint32_t reason = patience.exhausted(call, call.deadline_ns)) {
             give_up(call, site, reason, predicate.expected(), predicate.seen(value));
             return {false, value};
         }
@@ -123,7 +123,7 @@ EPGEN_DEVICE bool wait_mbarrier(const Call& call, Site site, shared<Mbarrier> ba
                                 Place = Place::here()) {
     Patience patience{};
     while (!mbarrier_try_wait(barrier, parity)) {
-        if (const uint32_t reason = patience.exhausted(call)) {
+        if (const uint32_t reason = patience.exhausted(call, kBlockPatience * call.deadline_ns)) {
             give_up(call, site, reason, parity, parity ^ 1);
             return false;
         }
