@@ -2,8 +2,8 @@
 //
 // Each rank has a FIFO stream of tasks that lives across calls; ranks run their streams independently of each other,
 // in an order that follows from the seed. Time is virtual: it advances with every step of the scheduler and jumps when
-// only a timer is left. It advances with real time only while every kernel waits and a rank has nothing to do, since then
-// only the caller's next task can help.
+// only a timer is left. It advances with real time only while every kernel waits and a rank has nothing to do, since
+// then only the caller's next task can help.
 #pragma once
 
 #include <cstdint>

@@ -32,8 +32,9 @@ CASE("a read past a shared array is found by name") {
     expect(lane >= 8, "lane");
     const auto text = [](uint32_t number) { return std::to_string(number); };
     expect_contains(fault.message, "ld of shared \"smem.tail\" element " + text(lane) + " of 8 at access.cpp:" +
-                                       std::to_string(fault.line) + ", rank 0 block 0 thread " + text(fault.thread_idx) +
-                                       " (warp " + text(fault.thread_idx / 32) + " lane " + text(lane) + ")");
+                                       std::to_string(fault.line) + ", rank 0 block 0 thread " +
+                                       text(fault.thread_idx) + " (warp " + text(fault.thread_idx / 32) + " lane " +
+                                       text(lane) + ")");
 }
 
 CASE("a machine that faulted drops tasks until reset") {
