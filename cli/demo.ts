@@ -20,7 +20,6 @@ const rows = Array.from({ length: ranks }, () =>
   Uint16Array.from({ length: numTokens * hidden }, () => bf16FromFloat(random() * 2 - 1)),
 );
 
-const openedAt = performance.now();
 const group = await openGroup();
 console.log(`opened ${group.numRanks} ranks on the ${group.backend} backend`);
 
@@ -83,8 +82,9 @@ printMatrix();
 await printOneToken(0, 17);
 await group.dispose();
 
+const peakMegabytes = process.resourceUsage().maxRSS / 1024;
 console.log(
-  `\nopened in ${((startedAt - openedAt) / 1000).toFixed(1)} s, dispatch + experts + combine in ${seconds.toFixed(1)} s`,
+  `\ndispatch + experts + combine in ${seconds.toFixed(1)} s, peak memory ${peakMegabytes.toFixed(0)} MB`,
 );
 console.log(`every row checked: ${numGoodRows} of ${numRows}`);
 if (numGoodRows !== numRows) process.exitCode = 1;

@@ -118,8 +118,8 @@ struct RowLoader {
     }
 };
 
-/// Clears what the block counts in.
-EPGEN_DEVICE void set_up(Smem smem) {
+/// Clears what the block counts in, and asks whether an earlier call was given up.
+EPGEN_DEVICE void set_up(const Call& call, const DispatchArgs& args, Smem smem) {
     for (uint32_t i = thread_idx(); i < kNumExperts; i += kNumThreads) st(EPGEN_FIELD(smem, expert_counts) + i, 0);
     if (thread_idx() == 0) {
         for (uint32_t i = 0; i < kNumStages; ++i) {
@@ -128,7 +128,9 @@ EPGEN_DEVICE void set_up(Smem smem) {
         }
         fence_mbarrier_init();
         st(EPGEN_FIELD(smem, bad_choice), kNoToken);
-        st(EPGEN_FIELD(smem, aborted), 0);
+        st(EPGEN_FIELD(smem, aborted), group_gave_up(call) ? 1 : 0);
+        // Until counts are known nothing has come: work that is enqueued behind a call that is given up reads no rows.
+        if (block_idx() == 0) st(EPGEN_FIELD(make_local(args.handle, 1, "handle"), num_recv_tokens), 0);
     }
 }
 
@@ -312,9 +314,10 @@ EPGEN_DEVICE void store_meta(const DispatchArgs& args, Smem smem) {
                 for (uint32_t i = lane_idx(); i < num_rows * kNumTopk; i += kWarpSize) {
                     const uint64_t choice =
                         uint64_t{tile + nth_bit(takers, i / kNumTopk)} * kNumTopk + i % kNumTopk;
-                    const int64_t local_expert = ld(topk_idx(args) + choice) - int64_t{d} * kNumLocalExperts;
-                    const bool is_here = local_expert >= 0 && local_expert < kNumLocalExperts;
-                    st(peer_topk_idx + i, is_here ? local_expert : -1);
+                    const int64_t expert = ld(topk_idx(args) + choice);
+                    const int64_t first_expert = int64_t{d} * kNumLocalExperts;
+                    const bool is_here = expert >= first_expert && expert < first_expert + kNumLocalExperts;
+                    st(peer_topk_idx + i, is_here ? expert - first_expert : -1);
                     st(peer_weights + i, is_here ? ld(weights + choice) : 0);
                 }
             }
@@ -389,7 +392,7 @@ EPGEN_DEVICE void receive_rows(const Call& call, const DispatchArgs& args) {
     // Acquires all kNumChannels releases of this source: its rows, and its line of the prefix.
     const auto arrived = wait_acquire_sys(call, site, EPGEN_FIELD(control, arrivals) + source,
                                           AtLeast{call.epoch * kNumChannels});
-    if (!arrived.ok) return;
+    if (!arrived.ok || group_gave_up(call)) return;
     for (uint32_t channel_idx = 0; channel_idx < kNumChannels; ++channel_idx) {
         const uint32_t i = source * kNumChannels + channel_idx;
         st(EPGEN_FIELD(handle, recv_channel_prefix) + i, ld(prefix + i));
@@ -411,8 +414,9 @@ EPGEN_DEVICE void dispatch_block(const DispatchArgs& args) {
                     args.windows.base};
 
     // Start loading rows, and count meanwhile.
-    set_up(smem);
+    set_up(call, args, smem);
     sync_block();
+    if (ld(EPGEN_FIELD(smem, aborted)) != 0) return;
     RowLoader loader(args);
     const bool is_loader = warp_idx() == kLoadWarp && lane_idx() == 0;
     if (is_loader) loader.prefill(args, smem);
@@ -436,6 +440,7 @@ EPGEN_DEVICE void dispatch_block(const DispatchArgs& args) {
         ok = false;
     } else if (warp_idx() == kLoadWarp) {
         if (is_loader) ok = loader.load_rest(call, args, smem);
+        sync_warp();
     } else if (warp_idx() == kStoreWarp) {
         ok = store_rows(call, args, smem);
     } else if (warp_idx() < kCountWarp) {

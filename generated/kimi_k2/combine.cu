@@ -43,14 +43,15 @@ EPGEN_DEVICE int32_t row_at_lane_rank(const CombineArgs& args, uint32_t token_id
     return ld(slots + (uint64_t{token_idx} * kNumRanks + lane_idx()));
 }
 
-EPGEN_DEVICE void set_up(Smem smem) {
+/// Readies the ring, and asks whether an earlier call was given up: then the handle may never have been written.
+EPGEN_DEVICE void set_up(const Call& call, Smem smem) {
     if (thread_idx() != 0) return;
     for (uint32_t i = 0; i < kNumStages; ++i) {
         mbarrier_init(EPGEN_FIELD(smem, full) + i, 1);
         mbarrier_init(EPGEN_FIELD(smem, empty) + i, kNumReduceWarps);
     }
     fence_mbarrier_init();
-    st(EPGEN_FIELD(smem, aborted), 0);
+    st(EPGEN_FIELD(smem, aborted), group_gave_up(call) ? 1 : 0);
 }
 
 /// Tells every rank where this rank's expert outputs lie. Each block does, with the same words: a block that waits
@@ -200,8 +201,11 @@ EPGEN_DEVICE void combine_block(const CombineArgs& args) {
                     args.fault,
                     args.windows.base};
 
-    set_up(smem);
+    set_up(call, smem);
     sync_block();
+    const bool is_live = ld(EPGEN_FIELD(smem, aborted)) == 0;
+    sync_block();  // all have read the flag that the roles below may set
+    if (!is_live) return;
     bool ok = true;
     RingPosition<kNumStages> pulled;
     if (warp_idx() == kPullWarp) {
@@ -217,6 +221,8 @@ EPGEN_DEVICE void combine_block(const CombineArgs& args) {
         drain(smem, pulled);
         return;
     }
+    // A rank that gave up may have written over its expert outputs while this one was still pulling them.
+    if (group_gave_up(call)) return;
     for (uint32_t channel_idx = block_idx(); channel_idx < kNumChannels; channel_idx += num_blocks()) {
         st(EPGEN_FIELD(control, combine_epoch) + channel_idx, call.epoch);
     }

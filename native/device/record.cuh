@@ -17,6 +17,7 @@ enum class Phase : uint32_t {
     ready = 4,          // a peer's expert outputs
     stage_full = 5,     // a piece of a row in shared memory
     stage_empty = 6,    // a free stage in shared memory
+    group_alive = 7,    // nothing: the kernel asked whether a rank has given up
 };
 
 constexpr const char* op_name(Op op) {
@@ -36,6 +37,7 @@ constexpr const char* phase_name(Phase phase) {
         case Phase::ready: return "ready";
         case Phase::stage_full: return "full stage";
         case Phase::stage_empty: return "empty stage";
+        case Phase::group_alive: return "no rank to have given up";
     }
     return "unknown";
 }
@@ -52,7 +54,7 @@ struct CountRecord {
     int64_t bad_value;
 };
 
-/// The first wait of a rank that gave up, in mapped host memory. `state` is 0, then 1 while one thread writes, then 2.
+/// The first wait of a rank that gave up, in mapped host memory. `state` is 0, and 2 once the record is complete.
 struct FaultRecord {
     uint32_t state;
     Op op;

@@ -13,6 +13,10 @@
 
 namespace epgen {
 
+/// Bits of a rank's abort word: some rank has given up, and this rank has left its record.
+constexpr uint32_t kAborted = 1;
+constexpr uint32_t kRecorded = 2;
+
 /// What all waits of one kernel need. `window[r]` begins with rank r's abort word.
 struct Call {
     Op op;

@@ -127,7 +127,7 @@ void Group::release_record(RankState& rank, Operation& operation) {
 
 void Group::counts_written(uint32_t rank_idx, uint32_t record_idx) {
     const std::lock_guard lock(mutex_);
-    if (state_ == State::disposed) return;
+    if (state_ == State::disposed || any_gave_up()) return;
     RankState& rank = ranks_[rank_idx];
     const OperationPtr operation = rank.records[record_idx];
     // A layout query has no counts to hurry for; its record is read when the kernel has ended.
@@ -157,7 +157,7 @@ void Group::ended(const OperationPtr& operation, bool done, Outcome outcome) {
     std::erase(rank.appended, operation);
     if (state_ == State::failed) {
         // stop() has told it.
-    } else if (!done || gave_up(rank, operation)) {
+    } else if (!done || gave_up(rank, operation) || any_gave_up()) {
         rank.stopped.push_back(operation);
     } else if (operation->counts()) {
         if (operation->record_tag != 0) finish_counting(rank, *operation);

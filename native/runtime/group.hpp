@@ -117,6 +117,7 @@ private:
 
     // group_failure.cpp: one failure stops all ranks, reset() starts them again.
     bool gave_up(RankState& rank, const OperationPtr& operation);
+    bool any_gave_up();
     void conclude_timeout();
     void machine_failed(std::optional<uint32_t> culprit, Error error);
     void stop(Error cause, const std::vector<OperationPtr>& victims);

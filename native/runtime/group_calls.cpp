@@ -73,7 +73,8 @@ void Group::combine(uint32_t rank_idx, const CombineRequest& request, Completion
     RankState& rank = rank_at(rank_idx);
     const uint64_t num_tokens = request.num_tokens;
     check_call(request.num_tokens, request.grid);
-    expect_within("inputOffset", request.input_offset, 0, module_.window_bytes - 1);
+    const uint64_t input_bytes = module_.max_recv_tokens * module_.combine_row_bytes;
+    expect_within("inputOffset", request.input_offset, 0, module_.window_bytes - input_bytes);
     expect_multiple("inputOffset", request.input_offset, kInputAlignment);
     CombineCall call{
         .rank_idx = rank_idx,

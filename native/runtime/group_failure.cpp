@@ -30,6 +30,13 @@ bool Group::gave_up(RankState& rank, const OperationPtr& operation) {
     return true;
 }
 
+/// Whether any rank has given up, or has just left its record: what others report from now on may rest on less than
+/// they believe, so nothing succeeds any more.
+bool Group::any_gave_up() {
+    return state_ == State::failing ||
+           std::ranges::any_of(ranks_, [](const RankState& rank) { return is_complete(*rank.memory.fault); });
+}
+
 /// Once all kernels have left: one report from the records of all ranks.
 void Group::conclude_timeout() {
     std::vector<FaultRecord> records;

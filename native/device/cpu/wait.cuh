@@ -10,7 +10,7 @@ namespace cpu {
 /// Sets every rank's abort word and lets all waits look at theirs.
 inline void abort_group(const Call& call) {
     for (uint32_t rank_idx = 0; rank_idx < call.num_ranks; ++rank_idx) {
-        __atomic_store_n(reinterpret_cast<uint32_t*>(call.window[rank_idx]), 1u, __ATOMIC_RELAXED);
+        __atomic_fetch_or(reinterpret_cast<uint32_t*>(call.window[rank_idx]), kAborted, __ATOMIC_RELAXED);
     }
     simt::wake_all_waiters();
 }
@@ -20,7 +20,7 @@ inline void give_up(const Call& call, Site site, uint32_t reason, uint64_t expec
     FaultRecord* fault = call.fault;
     const bool is_first = fault->state == 0;
     if (is_first) {
-        *fault = {1,           call.op, site.phase, call.rank_idx, call.epoch, site.peer_idx, site.channel_idx,
+        *fault = {0,           call.op, site.phase, call.rank_idx, call.epoch, site.peer_idx, site.channel_idx,
                   reason, expected, seen};
         __atomic_store_n(&fault->state, 2u, __ATOMIC_RELEASE);
     }
@@ -76,6 +76,15 @@ Waited<typename Predicate::Word> wait_word(const char* what, simt::Order order, 
 }
 
 }  // namespace cpu
+
+inline bool group_gave_up(const Call& call, Place place = Place::here()) {
+    auto* abort_word = reinterpret_cast<uint32_t*>(call.window[call.rank_idx]);
+    simt::access({simt::AccessKind::load, simt::Order::relaxed, simt::Scope::sys, Space::local, abort_word,
+                  sizeof(uint32_t), place});
+    if (!simt::current->aborting && __atomic_load_n(abort_word, __ATOMIC_RELAXED) == 0) return false;
+    cpu::give_up(call, Site{Phase::group_alive, -1, -1}, 2, 0, 1);
+    return true;
+}
 
 template <class Predicate>
 Waited<typename Predicate::Word> wait_relaxed_sys(const Call& call, Site site, local<typename Predicate::Word> word,

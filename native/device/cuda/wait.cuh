@@ -33,15 +33,26 @@ EPGEN_DEVICE uint64_t ld_acquire_sys(const uint64_t* word) {
 /// Sets every rank's abort word; relaxed, since it only ever says "leave".
 __device__ __noinline__ inline void abort_group(const Call& call) {
     for (uint32_t rank_idx = 0; rank_idx < call.num_ranks; ++rank_idx) {
-        asm volatile("st.relaxed.sys.global.u32 [%0], %1;" ::"l"(call.window[rank_idx]), "r"(1u) : "memory");
+        asm volatile("red.relaxed.sys.global.or.b32 [%0], %1;" ::"l"(call.window[rank_idx]), "r"(kAborted) : "memory");
     }
+}
+
+/// Whether this thread is the first of its rank to give up. The latch lies in device memory: mapped host memory need
+/// not have atomics.
+__device__ __noinline__ inline bool is_first_to_give_up(const Call& call) {
+    uint32_t before;
+    asm volatile("atom.relaxed.sys.global.or.b32 %0, [%1], %2;"
+                 : "=r"(before)
+                 : "l"(call.window[call.rank_idx]), "r"(kAborted | kRecorded)
+                 : "memory");
+    return (before & kRecorded) == 0;
 }
 
 /// Leaves this rank's FaultRecord, if it is the first to give up, and aborts the group.
 __device__ __noinline__ inline void give_up(const Call& call, Site site, uint32_t reason, uint64_t expected,
                                             uint64_t seen) {
-    FaultRecord* fault = call.fault;
-    if (atomicCAS_system(&fault->state, 0u, 1u) == 0u) {
+    if (is_first_to_give_up(call)) {
+        FaultRecord* fault = call.fault;
         fault->op = call.op;
         fault->phase = site.phase;
         fault->rank_idx = call.rank_idx;
@@ -54,6 +65,15 @@ __device__ __noinline__ inline void give_up(const Call& call, Site site, uint32_
         asm volatile("st.release.sys.global.u32 [%0], %1;" ::"l"(&fault->state), "r"(2u) : "memory");
     }
     abort_group(call);
+}
+
+/// Whether a rank has given up, in this call or an earlier one; this rank then leaves its record too. A wait that
+/// finds its word ready never looks at the abort word, so kernels ask once before they touch anything and once
+/// before they report success.
+EPGEN_DEVICE bool group_gave_up(const Call& call, Place = Place::here()) {
+    if (ld_relaxed_sys(reinterpret_cast<const uint32_t*>(call.window[call.rank_idx])) == 0) return false;
+    give_up(call, Site{Phase::group_alive, -1, -1}, 2, 0, 1);
+    return true;
 }
 
 /// Clock and abort flag of one wait: looked at once in `kPollsPerCheck` polls.
