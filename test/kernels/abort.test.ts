@@ -44,8 +44,10 @@ function dispatchOf(
     buffer,
     grid: 2,
   };
-  void group.write(rank, call.topkIdx, new Uint8Array(BigInt64Array.from(experts).buffer));
-  void group.fill(rank, call.handle, handleBytes, 0x7f);
+  // Both come before the dispatch on this rank; they are told when the group stops, as everything is.
+  const told = () => undefined;
+  group.write(rank, call.topkIdx, new Uint8Array(BigInt64Array.from(experts).buffer)).catch(told);
+  group.fill(rank, call.handle, handleBytes, 0x7f).catch(told);
   return call;
 }
 
