@@ -35,9 +35,10 @@ EPGEN_DEVICE shared<uint8_t> stage(Smem smem, uint32_t stage_idx) {
     return EPGEN_FIELD(smem, stages) + stage_idx * kPieceBytes;
 }
 
-/// Row of token `token_idx` at rank lane_idx(), or -1. Lanes beyond the ranks have none.
+/// Row of token `token_idx` at rank lane_idx(), or -1. Lanes beyond the ranks and tokens beyond the call have none.
+/// Callers ask one token ahead, so that the load doesn't stand between two tokens.
 EPGEN_DEVICE int32_t row_at_lane_rank(const CombineArgs& args, uint32_t token_idx) {
-    if (lane_idx() >= kNumRanks) return -1;
+    if (lane_idx() >= kNumRanks || token_idx >= args.num_tokens) return -1;
     const auto slots = make_local(reinterpret_cast<const int32_t*>(args.handle + 1),
                                   uint64_t{args.num_tokens} * kNumRanks, "handle.slot");
     return ld(slots + (uint64_t{token_idx} * kNumRanks + lane_idx()));
@@ -96,8 +97,10 @@ EPGEN_DEVICE bool pull_rows(const Call& call, const CombineArgs& args, Smem smem
 
     for (uint32_t channel_idx = block_idx(); channel_idx < kNumChannels; channel_idx += num_blocks()) {
         const TokenRange tokens = channel_tokens(args.num_tokens, channel_idx, kNumChannels);
+        int32_t next_row = row_at_lane_rank(args, tokens.first);
         for (uint32_t token_idx = tokens.first; token_idx < tokens.end; ++token_idx) {
-            const int32_t row = row_at_lane_rank(args, token_idx);
+            const int32_t row = next_row;
+            next_row = row_at_lane_rank(args, token_idx + 1);
             const uint32_t holders = ballot(row >= 0);
             const uint32_t my_step = popc(holders & lanemask_lt());
             for (uint32_t piece_idx = 0; piece_idx < kPiecesPerRow; ++piece_idx) {
@@ -165,8 +168,10 @@ EPGEN_DEVICE bool reduce_rows(const Call& call, const CombineArgs& args, Smem sm
 
     for (uint32_t channel_idx = block_idx(); channel_idx < kNumChannels; channel_idx += num_blocks()) {
         const TokenRange tokens = channel_tokens(args.num_tokens, channel_idx, kNumChannels);
+        int32_t next_row = row_at_lane_rank(args, tokens.first);
         for (uint32_t token_idx = tokens.first; token_idx < tokens.end; ++token_idx) {
-            const uint32_t num_holders = popc(ballot(row_at_lane_rank(args, token_idx) >= 0));
+            const uint32_t num_holders = popc(ballot(next_row >= 0));
+            next_row = row_at_lane_rank(args, token_idx + 1);
             for (uint32_t piece_idx = 0; piece_idx < kPiecesPerRow; ++piece_idx) {
                 const uint32_t num_vectors = piece_bytes(piece_idx) / kVectorBytes;
                 Accumulator accumulator;

@@ -155,9 +155,11 @@ EPGEN_DEVICE void count_rows(const DispatchArgs& args, Smem smem) {
     }
 }
 
-/// Counts selections per expert and finds the first index that names no expert. The rank's first block does it.
+/// Counts selections per expert and finds the first index that names no expert. One warp of the rank does it, beside
+/// the rows: nothing but the caller waits for these counts.
 EPGEN_DEVICE void count_experts(const DispatchArgs& args, Smem smem) {
-    for (uint32_t choice = thread_idx(); choice < args.num_tokens * kNumTopk; choice += kNumThreads) {
+    EPGEN_UNROLL
+    for (uint32_t choice = lane_idx(); choice < args.num_tokens * kNumTopk; choice += kWarpSize) {
         const int64_t expert = ld(topk_idx(args) + choice);
         if (expert >= 0 && expert < kNumExperts) {
             red_add_shared(EPGEN_FIELD(smem, expert_counts) + expert, 1);
@@ -165,6 +167,7 @@ EPGEN_DEVICE void count_experts(const DispatchArgs& args, Smem smem) {
             red_min_shared(EPGEN_FIELD(smem, bad_choice), choice);
         }
     }
+    sync_warp();
 }
 
 /// Turns counts per channel into starts per channel; the line after the last channel gets the totals.
@@ -179,9 +182,9 @@ EPGEN_DEVICE void scan_channels(Smem smem) {
     }
 }
 
-/// Tells every rank how many rows this one sends to each, and every expert's owner how often it was selected.
-/// Relaxed: the words carry their epoch, and nothing else is read on their strength.
-EPGEN_DEVICE void publish_counts(const Call& call, const DispatchArgs& args, Smem smem) {
+/// Tells every rank how many rows this one sends to each. Relaxed: the words carry their epoch, and nothing else is
+/// read on their strength.
+EPGEN_DEVICE void publish_rank_counts(const Call& call, const DispatchArgs& args, Smem smem) {
     const auto totals = EPGEN_FIELD(smem, channel_start) + kNumChannels * kNumRanks;
     for (uint32_t i = thread_idx(); i < kNumRanks * kNumRanks; i += kNumThreads) {
         const uint32_t peer_idx = i / kNumRanks;
@@ -190,7 +193,11 @@ EPGEN_DEVICE void publish_counts(const Call& call, const DispatchArgs& args, Sme
         st_relaxed_sys(EPGEN_FIELD(control, rank_counts) + (args.rank_idx * kNumRanks + destination),
                        pack_word(ld(totals + destination), call.epoch));
     }
-    for (uint32_t expert = thread_idx(); expert < kNumExperts; expert += kNumThreads) {
+}
+
+/// Tells every expert's owner how often this rank selected it. Relaxed, as the counts of ranks.
+EPGEN_DEVICE void publish_expert_counts(const Call& call, const DispatchArgs& args, Smem smem) {
+    for (uint32_t expert = lane_idx(); expert < kNumExperts; expert += kWarpSize) {
         const auto control = peer_region(args.windows, expert / kNumLocalExperts, kControl);
         st_relaxed_sys(
             EPGEN_FIELD(control, expert_counts) + (args.rank_idx * kNumLocalExperts + expert % kNumLocalExperts),
@@ -421,13 +428,12 @@ EPGEN_DEVICE void dispatch_block(const DispatchArgs& args) {
     const bool is_loader = warp_idx() == kLoadWarp && lane_idx() == 0;
     if (is_loader) loader.prefill(args, smem);
     count_rows(args, smem);
-    if (is_first_block) count_experts(args, smem);
     sync_block();
     if (warp_idx() == kStoreWarp) scan_channels(smem);
     sync_block();
 
     // Exchange counts. Every thread publishes before any thread of the block waits for a peer.
-    if (is_first_block) publish_counts(call, args, smem);
+    if (is_first_block) publish_rank_counts(call, args, smem);
     bool ok = true;
     if (warp_idx() == kStoreWarp) ok = find_bases(call, args, smem);
     if (!ok) red_add_shared(EPGEN_FIELD(smem, aborted), 1);
@@ -446,6 +452,8 @@ EPGEN_DEVICE void dispatch_block(const DispatchArgs& args) {
     } else if (warp_idx() < kCountWarp) {
         store_meta(args, smem);
     } else if (is_first_block) {
+        count_experts(args, smem);
+        publish_expert_counts(call, args, smem);
         ok = receive_counts(call, args, smem);
     }
     if (!ok) red_add_shared(EPGEN_FIELD(smem, aborted), 1);
