@@ -54,6 +54,8 @@ export interface RawGroup {
   /** A 256-byte aligned block of the rank's arena. */
   alloc(rank: number, bytes: number): bigint;
   free(rank: number, pointer: bigint): void;
+  /** Has JavaScript's collector find at once what is not referred to any more. */
+  collectGarbage(): void;
   windowBase(rank: number): bigint;
   arenaBase(rank: number): bigint;
   /** Copies `bytes` before it returns; they arrive in the rank's order. */

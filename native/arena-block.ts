@@ -1,3 +1,4 @@
+import type { Allocation } from './allocation.js';
 import type { RankState } from './rank-state.js';
 
 const forgotten = new FinalizationRegistry<() => void>((free) => free());
@@ -5,14 +6,20 @@ const forgotten = new FinalizationRegistry<() => void>((free) => free());
 /** A block of a rank's arena; it goes back when it is freed, or else when nothing refers to it any more. */
 export class ArenaBlock {
   readonly rank: RankState;
-  /** 256-byte aligned; 0 for a block of no bytes. */
-  readonly pointer: bigint;
+  /** Undefined for a block of no bytes. */
+  readonly #allocation: Allocation | undefined;
   #isFreed = false;
 
   constructor(rank: RankState, numBytes: number) {
     this.rank = rank;
-    this.pointer = numBytes === 0 ? 0n : rank.allocate(numBytes);
-    if (numBytes > 0) forgotten.register(this, freeLater(rank, this.pointer), this);
+    if (numBytes === 0) return;
+    this.#allocation = rank.allocate(numBytes, this);
+    forgotten.register(this, freeLater(rank, this.#allocation), this);
+  }
+
+  /** 256-byte aligned; 0 for a block of no bytes. */
+  get pointer(): bigint {
+    return this.#allocation?.pointer ?? 0n;
   }
 
   get isFreed(): boolean {
@@ -24,13 +31,13 @@ export class ArenaBlock {
     if (this.#isFreed) return;
     this.#isFreed = true;
     forgotten.unregister(this);
-    if (this.pointer !== 0n) this.rank.free(this.pointer);
+    if (this.#allocation !== undefined) this.rank.free(this.#allocation);
   }
 }
 
 /** A function apart, so that what the registry holds does not refer to the block. */
-function freeLater(rank: RankState, pointer: bigint): () => void {
-  return () => rank.free(pointer);
+function freeLater(rank: RankState, allocation: Allocation): () => void {
+  return () => rank.free(allocation);
 }
 
 /** Allocates several blocks or none. */

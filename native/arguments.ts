@@ -53,12 +53,20 @@ export interface WantedRows {
   readonly rowSizeName: string;
 }
 
+/** A tensor of rows that was found right. */
+export interface CheckedRows {
+  readonly storage: Storage;
+  readonly numRows: number;
+  /** Throws where the tensor is not usable any more. */
+  recheck(): void;
+}
+
 /** Checks a tensor of rows that belongs to `rank`; gives its memory and number of rows. */
 export function checkRows(
   rank: RankState,
   value: unknown,
   { name, dtype, rowSize, rowSizeName }: WantedRows,
-): { readonly storage: Storage; readonly numRows: number } {
+): CheckedRows {
   if (!(value instanceof Tensor)) {
     throw new EpgenArgumentError(
       `Expected ${name} to be a tensor of rank ${rank.idx} with the dtype ${dtype} but received ${describe(value)}`,
@@ -77,7 +85,7 @@ export function checkRows(
       `Expected ${name} to have the shape [tokens, ${rowSize}] (${rowSizeName} of ${rank.group.description.spec.name}) but received [${value.shape.join(', ')}]`,
     );
   }
-  return { storage, numRows };
+  return { storage, numRows, recheck: () => void usableStorage(value, name) };
 }
 
 /** Refuses what belongs to another rank or group. */
@@ -133,18 +141,32 @@ export function checkDType(value: unknown): DType {
   );
 }
 
-/** Checks a shape; gives its size in bytes. */
-export function checkShape(dtype: DType, shape: unknown): number {
+/** Checks the shape of a tensor on `rank`; gives a copy of it, and its size in bytes. */
+export function checkShape<S extends readonly number[]>(
+  rank: RankState,
+  dtype: DType,
+  shape: S,
+): { readonly shape: S; readonly numBytes: number } {
   if (!Array.isArray(shape)) {
     throw new EpgenArgumentError(
       `Expected shape to be an array of sizes but received ${describe(shape)}`,
     );
   }
-  shape.forEach((size: unknown, i) => {
+  // A copy has no holes, which forEach would pass over, and stays what was checked.
+  const sizes: readonly unknown[] = Array.from(shape);
+  sizes.forEach((size, i) => {
     if (typeof size === 'number' && Number.isSafeInteger(size) && size >= 0) return;
     throw new EpgenArgumentError(
       `Expected shape[${i}] to be a whole number, 0 or more, but received ${describe(size)}`,
     );
   });
-  return countElements(shape) * DTYPES[dtype].bytes;
+  const numBytes = countElements(sizes as S) * DTYPES[dtype].bytes;
+  const { arenaBytes, windowBytes } = rank.group.description.sizes;
+  const maxBytes = Math.max(arenaBytes, windowBytes);
+  if (numBytes > maxBytes) {
+    throw new EpgenArgumentError(
+      `Expected shape to have at most ${maxBytes} bytes, all that rank ${rank.idx} has in one piece, but received [${sizes.join(', ')}] of ${dtype}, ${numBytes} bytes`,
+    );
+  }
+  return { shape: sizes as S, numBytes };
 }

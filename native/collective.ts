@@ -7,11 +7,13 @@ import type { RankState } from './rank-state.js';
 export interface Part<T> {
   readonly rank: RankState;
   readonly kind: CollectiveKind;
-  /** Takes the memory that the call needs. */
+  /** Checks once more what other arguments' getters may have ended, then takes the memory that the call needs. */
   reserve(): void;
   /** Gives it back where the call is not launched. */
   cancel(): void;
   launch(): T;
+  /** Nobody will take what the launch gave: hears of its failure, and gives its memory back. */
+  abandon(launched: T): void;
 }
 
 /** Launches all parts, or none: whatever can be refused is refused before the first launch. */
@@ -29,7 +31,9 @@ export function launchAll<T>(parts: readonly Part<T>[]): T[] {
   } catch (error) {
     for (const part of reserved.slice(launched.length)) part.cancel();
     // The failed launch is what the caller hears of; the others then fail because of it.
-    for (const result of launched) if (result instanceof Promise) result.catch(() => undefined);
+    launched.forEach((result, i) => {
+      parts[i]?.abandon(result);
+    });
     throw error;
   }
 }

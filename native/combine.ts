@@ -24,7 +24,8 @@ export function combinePart(rank: RankState, call: unknown, path = ''): Part<Lau
   const { hidden } = rank.group.dims;
   rank.group.assertOpen();
   assertCall(path, call, KEYS);
-  const handle = checkHandle(rank, call.handle, `${path}handle`);
+  const given = call.handle;
+  const handle = checkHandle(rank, given, `${path}handle`);
   const wanted = {
     name: `${path}x`,
     dtype: 'bf16',
@@ -41,6 +42,8 @@ export function combinePart(rank: RankState, call: unknown, path = ''): Part<Lau
     rank,
     kind: 'combine',
     reserve: () => {
+      checkHandle(rank, given, `${path}handle`);
+      x.recheck();
       out = new ArenaBlock(rank, handle.numTokens * rowBytes);
     },
     cancel: () => out?.free(),
@@ -58,12 +61,14 @@ export function combinePart(rank: RankState, call: unknown, path = ''): Part<Lau
       );
       x.storage.seal();
       rank.countCombine();
+      const storage = blockStorage(out, rank.follow(pending));
       return {
-        combined: {
-          x: createTensor('bf16', [handle.numTokens, hidden], blockStorage(out)),
-        },
+        combined: { x: createTensor('bf16', [handle.numTokens, hidden], storage) },
         done: rank.group.settle(pending),
       };
+    },
+    abandon: (launched) => {
+      combinedWhenDone(launched).catch(() => undefined);
     },
   };
 }

@@ -19,6 +19,8 @@ export interface DispatchArguments {
   readonly numTokens: number;
   readonly grid: number;
   readonly copy: boolean;
+  /** Throws where a tensor is not usable any more. */
+  recheck(): void;
 }
 
 /** Checks a whole dispatch call. `path` leads to the call in messages, as `perRank[3].`. */
@@ -49,6 +51,9 @@ export function checkDispatch(rank: RankState, call: unknown, path: string): Dis
     numTokens: x.numRows,
     grid: checkNumChannels(rank, `${path}numChannels`, call.numChannels),
     copy: checkBoolean(`${path}copy`, call.copy),
+    recheck: () => {
+      for (const rows of [x, topkIdx, topkWeights]) rows.recheck();
+    },
   };
 }
 

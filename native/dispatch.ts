@@ -29,11 +29,17 @@ export function dispatchPart(
   path = '',
 ): Part<Promise<Received<Spec>>> {
   const args = checkDispatch(rank, call, path);
-  return partOf(rank, args, (delivery) => {
+  const launch = (delivery: Delivery) => {
     const pending = rank.group.callSync((raw) =>
       raw.dispatch(rank.idx, { ...rawCall(args, delivery), wait: true }),
     );
     return receive(pending, delivery, args.copy);
+  };
+  return partOf(rank, args, launch, (received) => {
+    received.then(
+      ({ handle }) => handle.dispose(),
+      () => undefined,
+    );
   });
 }
 
@@ -49,20 +55,22 @@ export function enqueuedDispatchPart(
       `Expected ${path}copy to be false: enqueueDispatch does not know how many rows to copy; dispatch does`,
     );
   }
-  return partOf(rank, args, (delivery) => {
+  const launch = (delivery: Delivery) => {
     rank.group.callSync((raw) =>
       raw.dispatch(rank.idx, { ...rawCall(args, delivery), wait: false }),
     );
     const { dims, description } = rank.group;
     const { numRecvTokens, numTokensPerExpert } = description.handle.fields;
-    const count = (offset: number) => handleStorage(delivery.handle, offset);
+    const count = (offset: number) =>
+      handleStorage(delivery.handle, offset, delivery.numRecoveries);
     return {
       ...rowsInWindow(delivery, dims.maxRecvTokens),
       numRecvTokens: createTensor('i32', [1], count(numRecvTokens)),
       numTokensPerExpert: createTensor('i32', [dims.numLocalExperts], count(numTokensPerExpert)),
       handle: handleOf(delivery, undefined),
     };
-  });
+  };
+  return partOf(rank, args, launch, ({ handle }) => handle.dispose());
 }
 
 async function receive(
@@ -88,6 +96,7 @@ function partOf<T>(
   rank: RankState,
   args: DispatchArguments,
   launch: (delivery: Delivery) => T,
+  abandon: (launched: T) => void,
 ): Part<T> {
   const { dims, description } = rank.group;
   let handle: ArenaBlock | undefined;
@@ -95,6 +104,7 @@ function partOf<T>(
     rank,
     kind: 'dispatch',
     reserve: () => {
+      args.recheck();
       handle = new ArenaBlock(rank, handleBytes(description.handle, dims.numRanks, args.numTokens));
     },
     cancel: () => handle?.free(),
@@ -107,6 +117,7 @@ function partOf<T>(
       rank.countDispatch();
       return result;
     },
+    abandon,
   };
 }
 
@@ -154,18 +165,18 @@ function rowsInArena(rank: RankState, rows: Rows): Rows {
     topkWeights: numBytes(rows.topkWeights),
     srcIdx: numBytes(rows.srcIdx),
   });
+  for (const name of ['x', 'topkIdx', 'topkWeights', 'srcIdx'] as const) {
+    const size = numBytes(rows[name]);
+    const { pointer } = blocks[name];
+    if (size === 0) continue;
+    rank.group.callSync((raw) => raw.copy(rank.idx, pointer, from[name].pointer, size));
+  }
+  // The rows may still be travelling: a group that gives up on them never makes the copies.
+  const arrival = rank.enqueuedSoFar();
   const copy = <D extends DType, S extends readonly number[]>(
     view: Tensor<D, S>,
     name: keyof Rows,
-  ): Tensor<D, S> => {
-    const to = blockStorage(blocks[name]);
-    if (numBytes(view) > 0) {
-      rank.group.callSync((raw) =>
-        raw.copy(rank.idx, to.pointer, from[name].pointer, numBytes(view)),
-      );
-    }
-    return createTensor(view.dtype, view.shape, to);
-  };
+  ): Tensor<D, S> => createTensor(view.dtype, view.shape, blockStorage(blocks[name], arrival));
   return {
     x: copy(rows.x, 'x'),
     topkIdx: copy(rows.topkIdx, 'topkIdx'),

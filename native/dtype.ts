@@ -111,7 +111,8 @@ export function bytesFrom(dtype: DType, shape: readonly number[], values: Values
 
 /** Number of elements of a shape. */
 export function countElements(shape: readonly number[]): number {
-  return shape.reduce((product, size) => product * size, 1);
+  // Sizes beside a 0 may be so large that their product is no number.
+  return shape.includes(0) ? 0 : shape.reduce((product, size) => product * size, 1);
 }
 
 /** Names a value in an error message. */

@@ -53,7 +53,7 @@ export class EpgenTimeoutError extends EpgenError {
   }
 }
 
-/** A view of the window is used after its memory went to a later call. */
+/** A view of the window is used after its memory went to a later call, or a tensor whose values were lost with the group. */
 export class EpgenStaleError extends EpgenError {
   override readonly name = 'EpgenStaleError';
   constructor(message: string, details?: ErrorDetails) {

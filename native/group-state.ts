@@ -14,6 +14,7 @@ export class GroupState {
   #log: CallLog;
   #phase: 'open' | 'recovering' | 'disposed' = 'open';
   #numRecoveries = 0;
+  #recovery: Promise<void> | undefined;
 
   constructor(description: ModuleDescription, raw: RawGroup, backend: 'cpu' | 'cuda') {
     this.description = description;
@@ -64,7 +65,7 @@ export class GroupState {
     try {
       return await pending;
     } catch (error) {
-      throw errorFromRaw(error, this.dims);
+      throw this.errorFrom(error);
     }
   }
 
@@ -74,8 +75,13 @@ export class GroupState {
     try {
       return run(raw);
     } catch (error) {
-      throw errorFromRaw(error, this.dims);
+      throw this.errorFrom(error);
     }
+  }
+
+  /** epgen's error for one of the addon's. */
+  errorFrom(error: unknown): unknown {
+    return errorFromRaw(error, this.dims);
   }
 
   /** Gives a block of a rank's arena back; also while the group recovers, never after it was disposed. */
@@ -83,7 +89,15 @@ export class GroupState {
     this.#raw.free(rank, pointer);
   }
 
-  async recover(): Promise<void> {
+  /** Starts over; one who comes while that is under way waits for the same. */
+  recover(): Promise<void> {
+    this.#recovery ??= this.#startOver().finally(() => {
+      this.#recovery = undefined;
+    });
+    return this.#recovery;
+  }
+
+  async #startOver(): Promise<void> {
     await this.call(async (raw) => {
       this.#phase = 'recovering';
       try {
@@ -98,6 +112,6 @@ export class GroupState {
 
   async dispose(): Promise<void> {
     this.#phase = 'disposed';
-    await this.#raw.dispose();
+    await this.settle(this.#raw.dispose());
   }
 }

@@ -104,7 +104,8 @@ export class Group<S extends Spec = Spec> {
 
   /**
    * Makes the group usable after a timeout, deadlock or fault, once everything enqueued has ended. Received views and
-   * handles from before are stale; tensors of the arena keep their contents.
+   * handles from before are stale, and so are tensors whose values never came; others of the arena keep their contents.
+   * Whoever calls while a recovery is under way gets the same promise.
    */
   recover(): Promise<void> {
     return this.#state.recover();
@@ -112,7 +113,11 @@ export class Group<S extends Spec = Spec> {
 
   /** Aborts what still runs and gives back all memory. Safe to repeat. */
   dispose(): Promise<void> {
-    this.#disposal ??= this.#state.dispose();
+    this.#disposal ??= this.#state.dispose().catch((error: unknown) => {
+      // Another attempt may find what this one lacked.
+      this.#disposal = undefined;
+      throw error;
+    });
     return this.#disposal;
   }
 

@@ -1,14 +1,11 @@
+import type { Allocation } from './allocation.js';
+import { Arrival } from './arrival.js';
 import { EpgenArgumentError } from './errors.js';
 import type { GroupState } from './group-state.js';
+import { isExpertIndexError } from './raw-errors.js';
 
 const ARENA_HINT =
   'dispose() tensors and handles that are not needed any more, or raise arenaBytes in the spec.';
-
-/** A write that nobody waits for. */
-export interface LaterWrite {
-  /** Whether the group gave up before it was done. */
-  readonly isLost: boolean;
-}
 
 /** One rank's place in the group's sequence of calls. */
 export class RankState {
@@ -21,7 +18,8 @@ export class RankState {
   #numOutputClaims = 0;
   #outputHolder: WeakRef<object> | undefined;
   #keptError: unknown;
-  readonly #blocks = new Map<bigint, number>();
+  /** Each with what it goes back with; weak, so that it does go. */
+  readonly #allocations = new Map<Allocation, WeakRef<object>>();
 
   constructor(group: GroupState, idx: number) {
     this.group = group;
@@ -65,32 +63,33 @@ export class RankState {
     return this.#numOutputClaims;
   }
 
-  /** A block of this rank's arena. */
-  allocate(numBytes: number): bigint {
-    try {
-      const pointer = this.group.callSync((raw) => raw.alloc(this.idx, numBytes));
-      this.#blocks.set(pointer, numBytes);
-      return pointer;
-    } catch (error) {
-      if (!(error instanceof EpgenArgumentError)) throw error;
-      throw new EpgenArgumentError(error.message, { cause: error, hint: ARENA_HINT });
-    }
+  /** A range of this rank's arena, for `holder`. */
+  allocate(numBytes: number, holder: object): Allocation {
+    const pointer = this.#tryToAllocate(numBytes) ?? this.#allocateAfterCollection(numBytes);
+    const allocation = { pointer, numBytes, isFreed: false };
+    this.#allocations.set(allocation, new WeakRef(holder));
+    return allocation;
   }
 
-  free(pointer: bigint): void {
-    this.#blocks.delete(pointer);
+  free(allocation: Allocation): void {
+    if (!this.#allocations.delete(allocation)) return;
+    allocation.isFreed = true;
     // A disposed group has given back its whole arena.
-    if (!this.group.isDisposed) this.group.free(this.idx, pointer);
+    if (!this.group.isDisposed) this.group.free(this.idx, allocation.pointer);
   }
 
-  /** Whether memory lies in the window or in one live block of the arena. */
-  owns(pointer: bigint, numBytes: number): boolean {
+  /** Whether memory lies in this rank's window. */
+  isInWindow(pointer: bigint, numBytes: number): boolean {
     const { windowBytes } = this.group.description.sizes;
-    if (isWithin(pointer, numBytes, this.windowBase, windowBytes)) return true;
-    for (const [start, size] of this.#blocks) {
-      if (isWithin(pointer, numBytes, start, size)) return true;
+    return isWithin(pointer, numBytes, { pointer: this.windowBase, numBytes: windowBytes });
+  }
+
+  /** What memory of the arena lies in, as a whole. */
+  allocationAt(pointer: bigint, numBytes: number): Allocation | undefined {
+    for (const allocation of this.#allocations.keys()) {
+      if (isWithin(pointer, numBytes, allocation)) return allocation;
     }
-    return false;
+    return undefined;
   }
 
   /** Reads after all work enqueued before; also tells of an error that no caller has heard of yet. */
@@ -106,17 +105,55 @@ export class RankState {
     this.#throwKeptError();
   }
 
-  /** As {@link RankState.write}, for callers that do not wait: the next one who does hears of an earlier call's error. */
-  writeLater(pointer: bigint, bytes: Uint8Array): LaterWrite {
-    const write = { isLost: false };
-    this.group
-      .call((raw) => raw.write(this.idx, pointer, bytes))
-      .catch((error: unknown) => {
-        // An index that the device found wrong is another call's; anything else kept the bytes from being written.
-        if (error instanceof EpgenArgumentError) this.#keptError ??= error;
-        else write.isLost = true;
-      });
-    return write;
+  /** As {@link RankState.write}, for callers that do not wait. */
+  writeLater(pointer: bigint, bytes: Uint8Array): Arrival {
+    return this.follow(this.group.callSync((raw) => raw.write(this.idx, pointer, bytes)));
+  }
+
+  /** What was enqueued so far, copies above all, for callers that do not wait. */
+  enqueuedSoFar(): Arrival {
+    return this.follow(this.group.callSync((raw) => raw.synchronize(this.idx)));
+  }
+
+  /** Watches what the addon promised about values; the next caller who waits hears of an earlier call's error. */
+  follow(pending: Promise<unknown>): Arrival {
+    const arrival = new Arrival(this.group);
+    // On the addon's own promise: what was lost is known before the recovery that follows has ended.
+    pending.catch((error: unknown) => {
+      const reported = this.group.errorFrom(error);
+      // An index that the device found wrong is another call's; anything else kept the values from arriving.
+      if (isExpertIndexError(error)) this.#keptError ??= reported;
+      else arrival.lose(reported);
+    });
+    return arrival;
+  }
+
+  /** Undefined where the arena is full. */
+  #tryToAllocate(numBytes: number): bigint | undefined {
+    try {
+      return this.#alloc(numBytes);
+    } catch (error) {
+      if (error instanceof EpgenArgumentError) return undefined;
+      throw error;
+    }
+  }
+
+  /** A small arena may be full of what nothing refers to, before the collector sees a reason to look. */
+  #allocateAfterCollection(numBytes: number): bigint {
+    this.group.callSync((raw) => raw.collectGarbage());
+    for (const [allocation, holder] of this.#allocations) {
+      if (holder.deref() === undefined) this.free(allocation);
+    }
+    try {
+      return this.#alloc(numBytes);
+    } catch (error) {
+      if (!(error instanceof EpgenArgumentError)) throw error;
+      throw new EpgenArgumentError(error.message, { cause: error, hint: ARENA_HINT });
+    }
+  }
+
+  #alloc(numBytes: number): bigint {
+    return this.group.callSync((raw) => raw.alloc(this.idx, numBytes));
   }
 
   #throwKeptError(): void {
@@ -136,6 +173,11 @@ export class RankState {
   }
 }
 
-function isWithin(pointer: bigint, numBytes: number, start: bigint, size: number): boolean {
-  return pointer >= start && pointer + BigInt(numBytes) <= start + BigInt(size);
+function isWithin(
+  pointer: bigint,
+  numBytes: number,
+  range: Pick<Allocation, 'pointer' | 'numBytes'>,
+): boolean {
+  const offset = pointer - range.pointer;
+  return offset >= 0n && offset + BigInt(numBytes) <= BigInt(range.numBytes);
 }

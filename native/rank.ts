@@ -54,14 +54,14 @@ export class Rank<S extends Spec = Spec> {
   ): Tensor<D, Shape> {
     const state = this.#state;
     state.group.assertOpen();
-    const numBytes = checkShape(checkDType(dtype), shape);
-    const bytes = values === undefined ? undefined : bytesFrom(dtype, shape, values);
-    const block = new ArenaBlock(state, numBytes);
-    if (bytes === undefined || numBytes === 0) {
-      return createTensor(dtype, shape, blockStorage(block));
+    const checked = checkShape(state, checkDType(dtype), shape);
+    const bytes = values === undefined ? undefined : bytesFrom(dtype, checked.shape, values);
+    const block = new ArenaBlock(state, checked.numBytes);
+    if (bytes === undefined || checked.numBytes === 0) {
+      return createTensor(dtype, checked.shape, blockStorage(block));
     }
-    const write = state.writeLater(block.pointer, bytes);
-    return createTensor(dtype, shape, blockStorage(block, write));
+    const arrival = state.writeLater(block.pointer, bytes);
+    return createTensor(dtype, checked.shape, blockStorage(block, arrival));
   }
 
   /**
@@ -74,18 +74,20 @@ export class Rank<S extends Spec = Spec> {
     pointer: bigint,
   ): Tensor<D, Shape> {
     this.#state.group.assertOpen();
-    const numBytes = checkShape(checkDType(dtype), shape);
+    const checked = checkShape(this.#state, checkDType(dtype), shape);
+    const { numBytes } = checked;
     if (typeof pointer !== 'bigint' || pointer <= 0n || pointer % POINTER_ALIGNMENT !== 0n) {
       throw new EpgenArgumentError(
         `Expected pointer to be a bigint above 0 and a multiple of ${POINTER_ALIGNMENT} but received ${describe(pointer)}`,
       );
     }
-    if (!this.#state.owns(pointer, numBytes)) {
+    const owner = this.#state.allocationAt(pointer, numBytes);
+    if (owner === undefined && !this.#state.isInWindow(pointer, numBytes)) {
       throw new EpgenArgumentError(
         `Expected pointer to have ${numBytes} bytes in one tensor or in the window of rank ${this.index} but received ${describe(pointer)}`,
       );
     }
-    return createTensor(dtype, shape, borrowedStorage(this.#state, pointer, numBytes));
+    return createTensor(dtype, checked.shape, borrowedStorage(this.#state, pointer, owner));
   }
 
   /**

@@ -38,8 +38,11 @@ export function errorFromRaw(error: unknown, dims: Dimensions): unknown {
         cause: error,
         hint: RECOVER_HINT,
       });
-    case 'EPGEN_DEADLOCK':
     case 'EPGEN_FAULT':
+      // Nothing was begun, so the group goes on as before.
+      if (hasKind(detail, 'shortage')) return new EpgenError(code, message, { cause: error });
+      return new EpgenError(code, message, { cause: error, hint: RECOVER_HINT });
+    case 'EPGEN_DEADLOCK':
       return new EpgenError(code, message, { cause: error, hint: RECOVER_HINT });
     case 'EPGEN_DISPOSED':
     case 'EPGEN_STALE':
@@ -50,6 +53,11 @@ export function errorFromRaw(error: unknown, dims: Dimensions): unknown {
       code satisfies never;
       return error;
   }
+}
+
+/** Whether the addon tells of an index that a kernel found wrong. What it rejects with that was itself performed. */
+export function isExpertIndexError(error: unknown): boolean {
+  return isRawError(error) && hasKind<RawExpertIndexDetail>(error.detail, 'expert-index');
 }
 
 function expertIndexMessage(detail: RawExpertIndexDetail, { numExperts }: Dimensions): string {

@@ -1,5 +1,8 @@
+import type { Allocation } from './allocation.js';
 import type { ArenaBlock } from './arena-block.js';
-import type { LaterWrite, RankState } from './rank-state.js';
+import type { Arrival } from './arrival.js';
+import { EpgenStaleError } from './errors.js';
+import type { RankState } from './rank-state.js';
 
 /** The memory behind a tensor. */
 export interface Storage {
@@ -7,8 +10,8 @@ export interface Storage {
   readonly pointer: bigint;
   /** Where it lies in the rank's window, if it does: what a combine can read in place. */
   readonly windowOffset: bigint | undefined;
-  /** Why it must not be used any more; undefined while it may. */
-  staleReason(): string | undefined;
+  /** Throws where it must not be used any more; `name` is whose it is in the message. */
+  assertLive(name: string): void;
   /** Why it must not be written any more; undefined while it may. */
   sealedReason(): string | undefined;
   /** Peers will read it from now on. */
@@ -19,42 +22,50 @@ export interface Storage {
 const NOT_SEALED = (): undefined => undefined;
 const NOTHING_TO_DO = (): void => undefined;
 
-/** A whole block of the arena, which goes back with the tensor; `write` brings its first contents. */
-export function blockStorage(block: ArenaBlock, write?: LaterWrite): Storage {
+/** A whole block of the arena, which goes back with the tensor; `arrival` brings its first contents. */
+export function blockStorage(block: ArenaBlock, arrival?: Arrival): Storage {
   return {
     rank: block.rank,
     pointer: block.pointer,
     windowOffset: undefined,
-    staleReason: () =>
-      write?.isLost ? 'the group gave up before its values were written' : undefined,
+    assertLive: (name) => arrival?.assertNotLost(name),
     sealedReason: NOT_SEALED,
     seal: NOTHING_TO_DO,
     release: () => block.free(),
   };
 }
 
-/** Part of a handle's block, which the handle owns. */
-export function handleStorage(block: ArenaBlock, offset: number): Storage {
+/** Part of a handle's block, which the handle owns: it lives as long. */
+export function handleStorage(block: ArenaBlock, offset: number, numRecoveries: number): Storage {
+  const { rank } = block;
   return {
-    rank: block.rank,
+    rank,
     pointer: block.pointer + BigInt(offset),
     windowOffset: undefined,
-    staleReason: () => (block.isFreed ? 'its handle was disposed' : undefined),
+    assertLive: (name) => {
+      if (block.isFreed) throw stale(name, 'its handle was disposed');
+      assertNotRecovered(rank, numRecoveries, name);
+    },
     sealedReason: () => 'it belongs to a handle',
     seal: NOTHING_TO_DO,
     release: NOTHING_TO_DO,
   };
 }
 
-/** Memory of the rank whose contents the caller answers for. */
-export function borrowedStorage(rank: RankState, pointer: bigint, numBytes: number): Storage {
+/** Memory of the rank whose contents the caller answers for; `owner` is what it lies in, unless that is the window. */
+export function borrowedStorage(
+  rank: RankState,
+  pointer: bigint,
+  owner: Allocation | undefined,
+): Storage {
   return {
     rank,
     pointer,
     windowOffset: undefined,
-    // An address that the addon refuses would leave the other ranks of a call waiting.
-    staleReason: () =>
-      rank.owns(pointer, numBytes) ? undefined : 'the tensor that it pointed into was freed',
+    // An address that the addon refuses would leave the other ranks of a call waiting; one that it takes again is another's.
+    assertLive: (name) => {
+      if (owner?.isFreed) throw stale(name, 'the tensor that it pointed into was freed');
+    },
     sealedReason: NOT_SEALED,
     seal: NOTHING_TO_DO,
     release: NOTHING_TO_DO,
@@ -73,8 +84,11 @@ export function windowStorage(
     rank,
     pointer: rank.windowBase + offset,
     windowOffset: offset,
-    staleReason: () =>
-      rank.group.numRecoveries === numRecoveries ? staleReason() : 'the group was recovered since',
+    assertLive: (name) => {
+      assertNotRecovered(rank, numRecoveries, name);
+      const reason = staleReason();
+      if (reason !== undefined) throw stale(name, reason);
+    },
     sealedReason: () =>
       isSealed ? 'it was handed to combine, and peers may still be reading it' : undefined,
     seal: () => {
@@ -82,4 +96,13 @@ export function windowStorage(
     },
     release: NOTHING_TO_DO,
   };
+}
+
+function assertNotRecovered(rank: RankState, numRecoveries: number, name: string): void {
+  if (rank.group.numRecoveries !== numRecoveries)
+    throw stale(name, 'the group was recovered since');
+}
+
+function stale(name: string, reason: string): EpgenStaleError {
+  return new EpgenStaleError(`Expected ${name} to be live, but ${reason}`);
 }

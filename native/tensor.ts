@@ -6,7 +6,7 @@ import {
   type DType,
   type ValuesOf,
 } from './dtype.js';
-import { EpgenArgumentError, EpgenStaleError } from './errors.js';
+import { EpgenArgumentError } from './errors.js';
 import type { Storage } from './storage.js';
 
 /** Any tensor, whatever its elements and shape. */
@@ -74,12 +74,13 @@ export class Tensor<D extends DType = DType, S extends readonly number[] = reado
    * rounds values to nearest even and takes bits as `Uint16Array`. Resolves when the elements are written.
    */
   async copyFrom(values: ValuesOf[D]): Promise<void> {
+    // First, since taking values may run the caller's code, which may dispose the tensor.
+    const bytes = bytesFrom(this.dtype, this.shape, values);
     const { rank, pointer, sealedReason } = this.#usable('the tensor');
     const reason = sealedReason();
     if (reason !== undefined) {
       throw new EpgenArgumentError(`Expected a tensor that may be written, but ${reason}`);
     }
-    const bytes = bytesFrom(this.dtype, this.shape, values);
     if (bytes.byteLength > 0) await rank.write(pointer, bytes);
   }
 
@@ -97,10 +98,7 @@ export class Tensor<D extends DType = DType, S extends readonly number[] = reado
         `Expected ${name} to be a live tensor but received one that was disposed`,
       );
     }
-    const reason = this.#storage.staleReason();
-    if (reason !== undefined) {
-      throw new EpgenStaleError(`Expected ${name} to be live, but ${reason}`);
-    }
+    this.#storage.assertLive(name);
     return this.#storage;
   }
 }

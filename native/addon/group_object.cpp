@@ -1,6 +1,7 @@
 #include "addon/group_object.hpp"
 
 #include <span>
+#include <system_error>
 #include <utility>
 
 #include "addon/unpack.hpp"
@@ -60,6 +61,7 @@ Napi::Function GroupObject::define(Napi::Env env) {
                        {
                            InstanceMethod<&GroupObject::alloc>("alloc"),
                            InstanceMethod<&GroupObject::free>("free"),
+                           InstanceMethod<&GroupObject::collect_garbage>("collectGarbage"),
                            InstanceMethod<&GroupObject::window_base>("windowBase"),
                            InstanceMethod<&GroupObject::arena_base>("arenaBase"),
                            InstanceMethod<&GroupObject::write>("write"),
@@ -81,7 +83,7 @@ Napi::Function GroupObject::define(Napi::Env env) {
 
 GroupObject::GroupObject(const Napi::CallbackInfo& info) : ObjectWrap(info) {
     const Napi::Env env = info.Env();
-    throwing_js(env, [&] { group_ = std::make_unique<Group>(module(), unpack_options(info[0])); });
+    throwing_js(env, "open a group", [&] { group_ = std::make_unique<Group>(module(), unpack_options(info[0])); });
     mailbox_ = Mailbox::open(env, [this](Napi::Env env, uint64_t id, Outcome outcome) {
         settle(env, id, std::move(outcome));
     });
@@ -103,15 +105,19 @@ void GroupObject::close(bool environment_ends) {
     group_->shut_down();
     if (closer_.joinable()) closer_.join();
     mailbox_->close(environment_ends);
-    if (!environment_ends) napi_remove_env_cleanup_hook(Env(), GroupObject::environment_ends, this);
+    if (environment_ends) return;
+    napi_remove_env_cleanup_hook(Env(), GroupObject::environment_ends, this);
+    tell_collector(Env(), 0);
 }
 
-Napi::Value GroupObject::promise(Napi::Env env, const std::function<void(Completion)>& start) {
+Napi::Value GroupObject::promise(Napi::Env env, const char* wanted, const std::function<void(Completion)>& start) {
     const uint64_t id = ++last_id_;
     Pending pending(env);
     const Napi::Promise promise = pending.promise();
     try {
-        start([id, mailbox = mailbox_](Outcome outcome) { mailbox->post(id, std::move(outcome)); });
+        throwing_error(wanted, [&] {
+            start([id, mailbox = mailbox_](Outcome outcome) { mailbox->post(id, std::move(outcome)); });
+        });
     } catch (const Error& error) {
         pending.settle(env, error);
         return promise;
@@ -138,8 +144,9 @@ void GroupObject::settle(Napi::Env env, uint64_t id, Outcome outcome) {
 // uint64_t Group::allocate(uint32_t rank_idx, uint64_t num_bytes)
 // alloc(rank: number, bytes: number): bigint
 Napi::Value GroupObject::alloc(const Napi::CallbackInfo& info) {
-    return throwing_js(info.Env(), [&]() -> Napi::Value {
+    return throwing_js(info.Env(), "allocate memory of the arena", [&]() -> Napi::Value {
         const uint64_t address = group_->allocate(unpack_rank(info), unpack_integer(info[1], "bytes"));
+        tell_collector(info.Env(), group_->num_arena_bytes_in_use());
         return Napi::BigInt::New(info.Env(), address);
     });
 }
@@ -147,13 +154,31 @@ Napi::Value GroupObject::alloc(const Napi::CallbackInfo& info) {
 // void Group::free(uint32_t rank_idx, uint64_t address)
 // free(rank: number, pointer: bigint): void
 void GroupObject::free(const Napi::CallbackInfo& info) {
-    throwing_js(info.Env(), [&] { group_->free(unpack_rank(info), unpack_bigint(info[1], "pointer")); });
+    throwing_js(info.Env(), "free memory of the arena", [&] {
+        group_->free(unpack_rank(info), unpack_bigint(info[1], "pointer"));
+        tell_collector(info.Env(), group_->num_arena_bytes_in_use());
+    });
+}
+
+/// Tells the collector of memory that it doesn't see: blocks go back when JavaScript forgets what refers to them.
+void GroupObject::tell_collector(Napi::Env env, uint64_t num_bytes) {
+    const auto told = static_cast<int64_t>(num_bytes);
+    Napi::MemoryManagement::AdjustExternalMemory(env, told - told_bytes_);
+    told_bytes_ = told;
+}
+
+// collectGarbage(): void
+void GroupObject::collect_garbage(const Napi::CallbackInfo& info) {
+    // More than any heap may grow to: V8 then collects before it returns, as it would under real pressure.
+    constexpr int64_t kTooMuch = int64_t{1} << 46;
+    Napi::MemoryManagement::AdjustExternalMemory(info.Env(), kTooMuch);
+    Napi::MemoryManagement::AdjustExternalMemory(info.Env(), -kTooMuch);
 }
 
 // uint64_t Group::window_base(uint32_t rank_idx)
 // windowBase(rank: number): bigint
 Napi::Value GroupObject::window_base(const Napi::CallbackInfo& info) {
-    return throwing_js(info.Env(), [&]() -> Napi::Value {
+    return throwing_js(info.Env(), "locate the window", [&]() -> Napi::Value {
         return Napi::BigInt::New(info.Env(), group_->window_base(unpack_rank(info)));
     });
 }
@@ -161,7 +186,7 @@ Napi::Value GroupObject::window_base(const Napi::CallbackInfo& info) {
 // uint64_t Group::arena_base(uint32_t rank_idx)
 // arenaBase(rank: number): bigint
 Napi::Value GroupObject::arena_base(const Napi::CallbackInfo& info) {
-    return throwing_js(info.Env(), [&]() -> Napi::Value {
+    return throwing_js(info.Env(), "locate the arena", [&]() -> Napi::Value {
         return Napi::BigInt::New(info.Env(), group_->arena_base(unpack_rank(info)));
     });
 }
@@ -169,7 +194,7 @@ Napi::Value GroupObject::arena_base(const Napi::CallbackInfo& info) {
 // void Group::write(uint32_t rank_idx, uint64_t address, std::span<const std::byte> bytes, Completion completion)
 // write(rank: number, pointer: bigint, bytes: Uint8Array): Promise<void>
 Napi::Value GroupObject::write(const Napi::CallbackInfo& info) {
-    return promise(info.Env(), [&](Completion completion) {
+    return promise(info.Env(), "enqueue a write", [&](Completion completion) {
         const Napi::Uint8Array bytes = unpack_bytes(info[2], "bytes");
         group_->write(unpack_rank(info), unpack_bigint(info[1], "pointer"),
                       std::as_bytes(std::span(bytes.Data(), bytes.ByteLength())), std::move(completion));
@@ -179,7 +204,7 @@ Napi::Value GroupObject::write(const Napi::CallbackInfo& info) {
 // void Group::fill(uint32_t rank_idx, uint64_t address, uint64_t num_bytes, uint8_t value, Completion completion)
 // fill(rank: number, pointer: bigint, numBytes: number, value: number): Promise<void>
 Napi::Value GroupObject::fill(const Napi::CallbackInfo& info) {
-    return promise(info.Env(), [&](Completion completion) {
+    return promise(info.Env(), "enqueue a fill", [&](Completion completion) {
         group_->fill(unpack_rank(info), unpack_bigint(info[1], "pointer"), unpack_integer(info[2], "numBytes"),
                      static_cast<uint8_t>(unpack_integer(info[3], "value", 255)), std::move(completion));
     });
@@ -188,7 +213,7 @@ Napi::Value GroupObject::fill(const Napi::CallbackInfo& info) {
 // void Group::read(uint32_t rank_idx, uint64_t address, uint64_t num_bytes, Completion completion)
 // read(rank: number, pointer: bigint, numBytes: number): Promise<ArrayBuffer>
 Napi::Value GroupObject::read(const Napi::CallbackInfo& info) {
-    return promise(info.Env(), [&](Completion completion) {
+    return promise(info.Env(), "enqueue a read", [&](Completion completion) {
         group_->read(unpack_rank(info), unpack_bigint(info[1], "pointer"), unpack_integer(info[2], "numBytes"),
                      std::move(completion));
     });
@@ -197,7 +222,7 @@ Napi::Value GroupObject::read(const Napi::CallbackInfo& info) {
 // void Group::copy(uint32_t rank_idx, uint64_t to, uint64_t from, uint64_t num_bytes)
 // copy(rank: number, to: bigint, from: bigint, numBytes: number): void
 void GroupObject::copy(const Napi::CallbackInfo& info) {
-    throwing_js(info.Env(), [&] {
+    throwing_js(info.Env(), "enqueue a copy", [&] {
         group_->copy(unpack_rank(info), unpack_bigint(info[1], "to"), unpack_bigint(info[2], "from"),
                      unpack_integer(info[3], "numBytes"));
     });
@@ -209,17 +234,18 @@ Napi::Value GroupObject::dispatch(const Napi::CallbackInfo& info) {
     const auto start = [&](Completion completion) {
         group_->dispatch(unpack_rank(info), unpack_dispatch(unpack_object(info[1], "call")), std::move(completion));
     };
+    constexpr const char* kWanted = "enqueue a dispatch";
     const bool waits = throwing_js(
-        info.Env(), [&] { return unpack_boolean(unpack_object(info[1], "call")["wait"], "wait"); });
-    if (waits) return promise(info.Env(), start);
-    throwing_js(info.Env(), [&] { start(nullptr); });
+        info.Env(), kWanted, [&] { return unpack_boolean(unpack_object(info[1], "call")["wait"], "wait"); });
+    if (waits) return promise(info.Env(), kWanted, start);
+    throwing_js(info.Env(), kWanted, [&] { start(nullptr); });
     return info.Env().Undefined();
 }
 
 // void Group::combine(uint32_t rank_idx, const CombineRequest& request, Completion completion)
 // combine(rank: number, call: RawCombine): Promise<void>
 Napi::Value GroupObject::combine(const Napi::CallbackInfo& info) {
-    return promise(info.Env(), [&](Completion completion) {
+    return promise(info.Env(), "enqueue a combine", [&](Completion completion) {
         group_->combine(unpack_rank(info), unpack_combine(unpack_object(info[1], "call")), std::move(completion));
     });
 }
@@ -227,7 +253,7 @@ Napi::Value GroupObject::combine(const Napi::CallbackInfo& info) {
 // void Group::dispatch_layout(uint32_t rank_idx, const DispatchLayoutRequest& request, Completion completion)
 // dispatchLayout(rank: number, call: RawDispatchLayout): Promise<void>
 Napi::Value GroupObject::dispatch_layout(const Napi::CallbackInfo& info) {
-    return promise(info.Env(), [&](Completion completion) {
+    return promise(info.Env(), "enqueue a layout query", [&](Completion completion) {
         group_->dispatch_layout(unpack_rank(info), unpack_dispatch_layout(unpack_object(info[1], "call")),
                                 std::move(completion));
     });
@@ -236,7 +262,7 @@ Napi::Value GroupObject::dispatch_layout(const Napi::CallbackInfo& info) {
 // void Group::synchronize(uint32_t rank_idx, Completion completion)
 // synchronize(rank: number): Promise<void>
 Napi::Value GroupObject::synchronize(const Napi::CallbackInfo& info) {
-    return promise(info.Env(), [&](Completion completion) {
+    return promise(info.Env(), "wait for a stream", [&](Completion completion) {
         group_->synchronize(unpack_rank(info), std::move(completion));
     });
 }
@@ -244,25 +270,26 @@ Napi::Value GroupObject::synchronize(const Napi::CallbackInfo& info) {
 // void Group::delay(uint32_t rank_idx, uint64_t ns)
 // delay(rank: number, virtualNs: number): void
 void GroupObject::delay(const Napi::CallbackInfo& info) {
-    throwing_js(info.Env(), [&] { group_->delay(unpack_rank(info), unpack_integer(info[1], "virtualNs")); });
+    throwing_js(info.Env(), "enqueue a delay",
+                [&] { group_->delay(unpack_rank(info), unpack_integer(info[1], "virtualNs")); });
 }
 
 // void Group::hold()
 // hold(): void
 void GroupObject::hold(const Napi::CallbackInfo& info) {
-    throwing_js(info.Env(), [&] { group_->hold(); });
+    throwing_js(info.Env(), "hold the streams", [&] { group_->hold(); });
 }
 
 // void Group::release()
 // release(): void
 void GroupObject::release(const Napi::CallbackInfo& info) {
-    throwing_js(info.Env(), [&] { group_->release(); });
+    throwing_js(info.Env(), "release the streams", [&] { group_->release(); });
 }
 
 // void Group::reset(uint32_t epoch, Completion completion)
 // reset(epoch: number): Promise<void>
 Napi::Value GroupObject::reset(const Napi::CallbackInfo& info) {
-    return promise(info.Env(), [&](Completion completion) {
+    return promise(info.Env(), "reset the group", [&](Completion completion) {
         group_->reset(unpack_uint32(info[0], "epoch"), std::move(completion));
     });
 }
@@ -286,16 +313,26 @@ Napi::Value GroupObject::counters(const Napi::CallbackInfo& info) {
 // void Group::shut_down()
 // dispose(): Promise<void>
 Napi::Value GroupObject::dispose(const Napi::CallbackInfo& info) {
-    if (closing_.IsEmpty()) {
-        const Napi::Value promised = promise(info.Env(), [&](Completion completion) {
-            closer_ = std::thread([this, completion = std::move(completion)] {
-                group_->shut_down();
-                completion(Finished{});
-            });
-        });
+    if (!closing_.IsEmpty()) return closing_.Value();
+    bool is_closing = false;
+    const Napi::Value promised = promise(info.Env(), "dispose the group", [&](Completion completion) {
+        const auto shut_down = [this, completion = std::move(completion)] {
+            group_->shut_down();
+            completion(Finished{});
+        };
+        try {
+            closer_ = std::thread(shut_down);
+        } catch (const std::system_error&) {
+            // No thread is to be had: JavaScript waits for the kernels instead.
+            shut_down();
+        }
+        is_closing = true;
+    });
+    if (is_closing) {
         closing_ = Napi::Persistent(promised.As<Napi::Object>());
+        tell_collector(info.Env(), 0);
     }
-    return closing_.Value();
+    return promised;
 }
 
 }  // namespace epgen::addon

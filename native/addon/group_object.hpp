@@ -26,6 +26,7 @@ public:
 private:
     Napi::Value alloc(const Napi::CallbackInfo& info);
     void free(const Napi::CallbackInfo& info);
+    void collect_garbage(const Napi::CallbackInfo& info);
     Napi::Value window_base(const Napi::CallbackInfo& info);
     Napi::Value arena_base(const Napi::CallbackInfo& info);
     Napi::Value write(const Napi::CallbackInfo& info);
@@ -43,9 +44,10 @@ private:
     Napi::Value counters(const Napi::CallbackInfo& info);
     Napi::Value dispose(const Napi::CallbackInfo& info);
 
-    /// A promise for what `start` begins; an Error that it throws rejects the promise.
-    Napi::Value promise(Napi::Env env, const std::function<void(Completion)>& start);
+    /// A promise for what `start` begins; an Error that it throws rejects the promise. `wanted` as in throwing_error.
+    Napi::Value promise(Napi::Env env, const char* wanted, const std::function<void(Completion)>& start);
     void settle(Napi::Env env, uint64_t id, Outcome outcome);
+    void tell_collector(Napi::Env env, uint64_t num_bytes);
     void close(bool environment_ends);
     static void environment_ends(void* self);
 
@@ -53,6 +55,7 @@ private:
     std::shared_ptr<Mailbox> mailbox_;
     std::unordered_map<uint64_t, Pending> pending_;
     uint64_t last_id_ = 0;
+    int64_t told_bytes_ = 0;  // what the collector believes
     std::thread closer_;             // waits for the backend in dispose()
     Napi::ObjectReference closing_;  // the promise of dispose()
     bool closed_ = false;

@@ -102,11 +102,12 @@ private:
         std::vector<CpuRank> ranks;
         try {
             while (ranks.size() < module.num_ranks) ranks.emplace_back(module);
-        } catch (const std::bad_alloc&) {
-            throw Error(ErrorCode::fault, "Could not reserve " + std::to_string(module.window_bytes) +
-                                              " bytes of address space for the window and " +
-                                              std::to_string(module.arena_bytes) + " for the arena of rank " +
-                                              std::to_string(ranks.size()));
+        } catch (const std::bad_alloc& shortage) {
+            throw shortage_error("reserve " + std::to_string(module.window_bytes) +
+                                     " bytes of address space for the window and " +
+                                     std::to_string(module.arena_bytes) + " for the arena of rank " +
+                                     std::to_string(ranks.size()),
+                                 shortage.what());
         }
         return ranks;
     }
@@ -146,7 +147,14 @@ const char* backend_name() {
 }
 
 std::unique_ptr<Backend> open_backend(const Module& module, BackendOptions options) {
-    return std::make_unique<CpuBackend>(module, std::move(options));
+    try {
+        return std::make_unique<CpuBackend>(module, std::move(options));
+    } catch (const Error&) {
+        throw;
+    } catch (const std::exception& shortage) {
+        throw shortage_error("start the emulator of " + std::to_string(module.num_ranks) + " ranks, one thread",
+                             shortage.what());
+    }
 }
 
 }  // namespace epgen

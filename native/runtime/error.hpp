@@ -40,4 +40,10 @@ private:
     Value detail_;
 };
 
+/// Memory or threads ran out, and nothing was begun. `wanted` completes "Could not ...".
+inline Error shortage_error(const std::string& wanted, const std::string& reason) {
+    return {ErrorCode::fault, "Could not " + wanted + ": " + reason,
+            Value::Fields{{"kind", "shortage"}, {"wanted", wanted}, {"reason", reason}}};
+}
+
 }  // namespace epgen

@@ -64,12 +64,10 @@ void Group::require_open() const {
     if (state_ == State::disposed) throw disposed_error();
 }
 
-/// Refuses operations while the group is stopped; one that may report an earlier error of its rank does so.
-void Group::require_usable(RankState& rank, bool reports_earlier_errors) {
+/// Refuses operations while the group is stopped.
+void Group::require_usable(RankState& rank, bool may_tell_cause) {
     if (reset_) throw Error(ErrorCode::aborted, "The group is being reset");
-    if (state_ != State::failed) return;
-    if (reports_earlier_errors && rank.unreported) throw *std::exchange(rank.unreported, std::nullopt);
-    throw aborted_error(*failure_);
+    if (state_ == State::failed) throw refusal(rank, may_tell_cause);
 }
 
 Group::OperationPtr Group::make_operation(OperationKind kind, const RankState& rank, Completion completion) {

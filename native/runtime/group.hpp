@@ -54,6 +54,8 @@ public:
 
     uint64_t allocate(uint32_t rank_idx, uint64_t num_bytes);
     void free(uint32_t rank_idx, uint64_t address);
+    /// Of all ranks; none after shut_down().
+    uint64_t num_arena_bytes_in_use();
     uint64_t window_base(uint32_t rank_idx);
     uint64_t arena_base(uint32_t rank_idx);
 
@@ -64,7 +66,7 @@ public:
     void delay(uint32_t rank_idx, uint64_t ns);
 
     /// Ends with Counts as soon as they are known, before the rows have arrived. Without a completion, errors are kept
-    /// for the rank's next write, fill, read or synchronize.
+    /// for the rank's next write, fill, read or synchronize: one that ends with a wrong index was performed itself.
     void dispatch(uint32_t rank_idx, const DispatchRequest& request, Completion completion);
     void combine(uint32_t rank_idx, const CombineRequest& request, Completion completion);
     void dispatch_layout(uint32_t rank_idx, const DispatchLayoutRequest& request, Completion completion);
@@ -103,7 +105,7 @@ private:
 
     // group.cpp: the way of an operation through its stream.
     void require_open() const;
-    void require_usable(RankState& rank, bool reports_earlier_errors = false);
+    void require_usable(RankState& rank, bool may_tell_cause = false);
     static OperationPtr make_operation(OperationKind kind, const RankState& rank, Completion completion);
     Backend::End end_of(const OperationPtr& operation);
     void accept(RankState& rank, OperationPtr operation);
@@ -121,6 +123,7 @@ private:
     void conclude_timeout();
     void machine_failed(std::optional<uint32_t> culprit, Error error);
     void stop(Error cause, const std::vector<OperationPtr>& victims);
+    Error refusal(RankState& rank, bool may_tell_cause);
     void advance();
 
     const Module& module_;

@@ -71,21 +71,32 @@ void Group::machine_failed(std::optional<uint32_t> culprit, Error error) {
 /// Tells everybody: the victims first and with the cause itself, so that Promise.all rejects with it.
 void Group::stop(Error cause, const std::vector<OperationPtr>& victims) {
     state_ = State::failed;
-    for (const OperationPtr& victim : victims) settle(ranks_[victim->rank_idx], *victim, cause);
-    const Error aborted = cause.code() == ErrorCode::disposed ? cause : aborted_error(cause);
+    failure_ = std::move(cause);
+    for (const OperationPtr& victim : victims) {
+        if (victim->completion) {
+            victim->tell(*failure_);
+        } else {
+            ranks_[victim->rank_idx].owes_cause = true;
+        }
+    }
     for (RankState& rank : ranks_) {
         for (const auto* operations : {&rank.stopped, &rank.appended, &rank.waiting}) {
             for (const OperationPtr& operation : *operations) {
-                const bool inherits = operation->reports_earlier_errors() && rank.unreported;
-                operation->tell(inherits ? *std::exchange(rank.unreported, std::nullopt) : aborted);
+                if (operation->completion) operation->tell(refusal(rank, operation->reports_earlier_errors()));
             }
         }
         rank.stopped.clear();
         rank.waiting.clear();
     }
     victims_.clear();
-    if (cause.code() == ErrorCode::disposed && reset_) std::exchange(reset_, std::nullopt)->completion(cause);
-    failure_ = std::move(cause);
+    if (failure_->code() == ErrorCode::disposed && reset_) std::exchange(reset_, std::nullopt)->completion(*failure_);
+}
+
+/// What an operation is told that the stopped group doesn't perform: the cause itself where a call of its rank failed
+/// and nobody has heard of it, or else the abort. Never a wrong index of an earlier call: that says "performed".
+Error Group::refusal(RankState& rank, bool may_tell_cause) {
+    const bool tells_cause = may_tell_cause && std::exchange(rank.owes_cause, false);
+    return tells_cause || failure_->code() == ErrorCode::disposed ? *failure_ : aborted_error(*failure_);
 }
 
 /// Takes the steps that had to wait for all streams.
@@ -100,6 +111,7 @@ void Group::advance() {
     for (RankState& rank : ranks_) {
         rank.records.fill(nullptr);
         rank.unreported.reset();
+        rank.owes_cause = false;
         rank.num_collectives = 0;
         rank.gave_up = false;
     }

@@ -57,6 +57,14 @@ void Group::free(uint32_t rank_idx, uint64_t address) {
     }
 }
 
+uint64_t Group::num_arena_bytes_in_use() {
+    const std::lock_guard lock(mutex_);
+    if (state_ == State::disposed) return 0;
+    uint64_t num_bytes = 0;
+    for (const RankState& rank : ranks_) num_bytes += module_.arena_bytes - rank.arena.num_free_bytes();
+    return num_bytes;
+}
+
 uint64_t Group::window_base(uint32_t rank_idx) {
     const std::lock_guard lock(mutex_);
     return address_of(rank_at(rank_idx).memory.window);

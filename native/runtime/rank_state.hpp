@@ -30,12 +30,13 @@ struct RankState {
     std::deque<OperationPtr> appended;  // on the stream, not ended
     std::deque<OperationPtr> stopped;   // ended without a result of their own; told when the cause is known
     std::array<OperationPtr, kNumCountRecords> records;  // who holds which count record
-    std::optional<Error> unreported;    // an error that nobody has been told yet
+    std::optional<Error> unreported;    // of a call that ended; told with the next transfer that is performed
     LaunchCounters launched;
     uint64_t num_collectives = 0;  // calls accepted since the group was opened or reset
     uint32_t last_tag = 0;
     bool called_before = false;  // has made its first collective call
     bool gave_up = false;        // its fault record is taken
+    bool owes_cause = false;     // its call is why the group stopped, and nobody has been told yet
 };
 
 }  // namespace epgen

@@ -109,6 +109,8 @@ export class FakeRawGroup implements RawGroup {
     this.freed.push(pointer);
   }
 
+  collectGarbage(): void {}
+
   windowBase(rank: number): bigint {
     return BigInt(rank + 1) << 32n;
   }

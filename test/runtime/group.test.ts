@@ -208,6 +208,16 @@ describe('recover', () => {
     await dispatchBoth(group);
   });
 
+  it('twice at once is one recovery', async () => {
+    const { group, raw } = openFake();
+    const first = group.recover();
+    expect(group.recover()).toBe(first);
+    await first;
+    expect(raw.resetEpochs).toEqual([0]);
+    await group.recover();
+    expect(raw.resetEpochs).toEqual([0, 0]);
+  });
+
   it('is refused after dispose', async () => {
     const { group } = openFake();
     const { x, handle } = await dispatchBoth(group);
@@ -223,5 +233,83 @@ describe('recover', () => {
     await expect(handle.slot()).rejects.toMatchObject(disposed);
     expect(() => rankAt(group, 0).combineInput(handle)).toThrow('The group was disposed');
     expect(() => group.enqueueDispatch([])).toThrow('The group was disposed');
+  });
+});
+
+describe('dispose', () => {
+  it('that failed can be tried again', async () => {
+    const { group, raw } = openFake();
+    const shortage = { kind: 'shortage', wanted: 'dispose the group' };
+    raw.dispose = () => Promise.reject(rawError('EPGEN_FAULT', 'Could not dispose', shortage));
+    await expect(group.dispose()).rejects.toMatchObject({
+      name: 'EpgenError',
+      code: 'EPGEN_FAULT',
+      message: 'Could not dispose',
+    });
+    raw.dispose = async () => undefined;
+    await group.dispose();
+  });
+});
+
+describe('a call of all ranks', () => {
+  it('that fails on one rank leaves no rejection of the others behind', async () => {
+    const { group, raw } = openFake();
+    const received = await group.dispatch([dispatchCall(group, 0), dispatchCall(group, 1)]);
+    const unhandled: unknown[] = [];
+    const note = (error: unknown) => unhandled.push(error);
+    process.on('unhandledRejection', note);
+    raw.combineDone = () => Promise.reject(rawError('EPGEN_TIMEOUT', 'nobody came'));
+    raw.copy = (rank) => {
+      if (rank === 1) throw rawError('EPGEN_ABORTED', 'given up');
+    };
+    const calls = received.map(({ handle }, i) => ({
+      x: rankAt(group, i).tensor('bf16', [3, 16]),
+      handle,
+    }));
+    const before = raw.blocks.size;
+    await expect(group.combine(calls)).rejects.toMatchObject({ code: 'EPGEN_ABORTED' });
+    expect(() => group.enqueueCombine(calls)).toThrow(EpgenError);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    process.off('unhandledRejection', note);
+    expect(unhandled).toEqual([]);
+    expect(raw.blocks.size).toBe(before);
+  });
+
+  it('launches nothing where a later argument ends an earlier one', async () => {
+    const { group, raw } = openFake();
+    const received = await group.dispatch([dispatchCall(group, 0), dispatchCall(group, 1)]);
+    const numLaunches = raw.launches.length;
+    const [zero, one] = [dispatchCall(group, 0), dispatchCall(group, 1)];
+    const dispatches = [
+      zero,
+      {
+        ...one,
+        get x() {
+          zero.topkIdx.dispose();
+          return one.x;
+        },
+      },
+    ] as const;
+    expect(() => group.enqueueDispatch(dispatches)).toThrow(
+      new EpgenArgumentError(
+        'Expected perRank[0].topkIdx to be a live tensor but received one that was disposed',
+      ),
+    );
+    const [first, second] = received;
+    if (first === undefined || second === undefined) throw new Error('nothing received');
+    const combines = [
+      { x: first.x, handle: first.handle },
+      {
+        x: second.x,
+        get handle() {
+          first.handle.dispose();
+          return second.handle;
+        },
+      },
+    ] as const;
+    expect(() => group.enqueueCombine(combines)).toThrow(
+      'Expected perRank[0].handle to be a live handle but received one that was disposed',
+    );
+    expect(raw.launches).toHaveLength(numLaunches);
   });
 });

@@ -122,6 +122,22 @@ describe('Tensor', () => {
     ],
     [
       'shape',
+      // biome-ignore lint/suspicious/noSparseArray: what is refused
+      () => rank.tensor('f32', [, 64] as never),
+      'Expected shape[0] to be a whole number, 0 or more, but received undefined',
+    ],
+    [
+      'shape',
+      () => rank.tensor('f32', [2 ** 40, 2 ** 40]),
+      'Expected shape to have at most 65536 bytes, all that rank 0 has in one piece, but received [1099511627776, 1099511627776] of f32, 4.835703278458517e+24 bytes',
+    ],
+    [
+      'shape',
+      () => rank.tensorFromPointer('u8', new Array(25).fill(2 ** 50), 16n),
+      /^Expected shape to have at most .*, Infinity bytes$/,
+    ],
+    [
+      'shape',
       () => rank.tensor('f32', 4 as never),
       'Expected shape to be an array of sizes but received 4',
     ],
@@ -136,7 +152,32 @@ describe('Tensor', () => {
       'Expected pointer to be a bigint above 0 and a multiple of 16 but received 16',
     ],
   ])('refuses wrong %s', (_name, make, message) => {
-    expect(make).toThrow(new EpgenArgumentError(message));
+    expect(make).toThrow(EpgenArgumentError);
+    expect(make).toThrow(typeof message === 'string' ? new EpgenArgumentError(message) : message);
+  });
+
+  it('keeps the shape that was checked', () => {
+    let size = 2;
+    const growing = new Proxy([2], {
+      get: (target, key) => (key === '0' ? size++ : Reflect.get(target, key)),
+    });
+    expect(rank.tensor('f32', growing).shape).toEqual([2]);
+  });
+
+  it('of no elements may have any other size', async () => {
+    const tensor = rank.tensor('f32', [0, ...new Array<number>(25).fill(2 ** 50)]);
+    expect(await tensor.toArray()).toHaveLength(0);
+  });
+
+  it('is not written once taking the values has ended it', async () => {
+    const tensor = rank.tensor('f32', [1]);
+    const values = new Proxy([1], {
+      get: (target, key) => {
+        tensor.dispose();
+        return Reflect.get(target, key);
+      },
+    });
+    await expect(tensor.copyFrom(values)).rejects.toThrow('received one that was disposed');
   });
 
   it('says when the arena is full', () => {
@@ -162,6 +203,22 @@ describe('Tensor', () => {
     expect(raw.freed.filter((freed) => freed === pointer)).toHaveLength(1);
     const inWindow = rank.tensorFromPointer('u8', [8192], raw.windowBase(0));
     expect(await inWindow.toArray()).toHaveLength(8192);
+  });
+
+  it('over memory that was freed stays so when another tensor gets the address', () => {
+    const { group, raw } = openFake();
+    const owner = rankAt(group, 0).tensor('i32', [4]);
+    const { pointer } = owner;
+    const alias = rankAt(group, 0).tensorFromPointer('i32', [4], pointer);
+    owner.dispose();
+    raw.alloc = () => {
+      raw.blocks.set(pointer, 16);
+      return pointer;
+    };
+    const next = rankAt(group, 0).tensor('i32', [4]);
+    expect(next.pointer).toBe(pointer);
+    expect(() => alias.pointer).toThrow('the tensor that it pointed into was freed');
+    expect(rankAt(group, 0).tensorFromPointer('i32', [4], pointer).pointer).toBe(pointer);
   });
 
   it('gives its block back once, and is refused from then on', async () => {
