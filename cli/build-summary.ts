@@ -11,6 +11,7 @@ export function buildSummary(
   report: BuildReport,
 ): { readonly lines: readonly string[]; readonly record: object } {
   const plan = planFromSpec(spec);
+  const { text: _, ...result } = report;
   const kernels = [
     { name: 'dispatch', ...resources(plan.dispatch) },
     { name: 'combine', ...resources(plan.combine) },
@@ -40,7 +41,7 @@ export function buildSummary(
   ];
   return {
     lines: [pc.bold(spec.name), ...tableLines(columns, rows), totals.join(' · ')],
-    record: { ...report, windowBytes: plan.windowBytes, kernels },
+    record: { ...result, windowBytes: plan.windowBytes, kernels },
   };
 }
 

@@ -1,10 +1,14 @@
 #!/usr/bin/env node
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
+import {
+  BAD_INPUT,
+  exitCodeOf,
+  OUTCOME_EXIT_CODES,
+  type Outcome,
+  RUN_TIME_FAILURE,
+} from './exit-code.js';
 import { createOutput, type Output } from './output.js';
-
-/** What a command came to; failures that have an explanation are thrown instead. */
-export type Outcome = 'ok' | 'check-failed' | 'tools-missing';
 
 /** A command file: adds its arguments and options, and runs when commander has parsed them. */
 export interface CommandModule {
@@ -48,21 +52,6 @@ const COMMANDS: readonly {
   },
 ];
 
-const EXIT_CODES: Record<Outcome, number> = { ok: 0, 'check-failed': 1, 'tools-missing': 3 };
-
-/** By error code; anything else is a run-time failure. */
-const ERROR_EXIT_CODES: Readonly<Record<string, number>> = {
-  EPGEN_DRIFT: 1,
-  EPGEN_SPEC: 2,
-  EPGEN_ARGUMENT: 2,
-  EPGEN_UNSUPPORTED: 2,
-  // A folder that cannot be written, or that holds another spec, is a bad place to have named.
-  EPGEN_IO: 2,
-  EPGEN_TOOL: 3,
-  EPGEN_COMPILE: 4,
-};
-const RUN_TIME_FAILURE = 5;
-const BAD_INPUT = 2;
 /** As a shell reports them: 128 and the number of the signal. */
 const SIGNAL_EXIT_CODES = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const;
 
@@ -78,7 +67,7 @@ async function main(argv: readonly string[]): Promise<number> {
   try {
     const program = await createProgram(argv, context);
     await program.parseAsync(argv, { from: 'user' });
-    return EXIT_CODES[outcome];
+    return OUTCOME_EXIT_CODES[outcome];
   } catch (error) {
     // Commander has printed its own message; --help and --version end here with code 0.
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : BAD_INPUT;
@@ -112,20 +101,36 @@ function readVersion(): string {
   return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version;
 }
 
-function exitCodeOf(error: unknown): number {
-  const code = (error as { code?: unknown } | undefined)?.code;
-  return (typeof code === 'string' && ERROR_EXIT_CODES[code]) || RUN_TIME_FAILURE;
-}
-
 const capital = (text: string) => text.charAt(0).toUpperCase() + text.slice(1);
 
 for (const [signal, code] of Object.entries(SIGNAL_EXIT_CODES)) {
   process.once(signal, () => process.exit(code));
 }
-// A reader that closes early, such as `head`, is not a failure.
+let lostOutput = false;
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code === 'EPIPE') process.exit(0);
-  throw error;
+  // A reader that closes early, such as `head`, is not a failure: the work goes on, and so does its exit code.
+  if (error.code === 'EPIPE') return;
+  if (!lostOutput) process.stderr.write(`error Cannot write to stdout: ${error.message}\n`);
+  lostOutput = true;
+  process.exitCode = RUN_TIME_FAILURE;
+});
+process.stderr.on('error', () => undefined);
+
+let hasEnded = false;
+let crashed = false;
+// Node would end with 1, which means drift.
+process.on('uncaughtExceptionMonitor', () => {
+  hasEnded = true;
+  crashed = true;
+});
+// A spec file runs in this process: a timer that it leaves behind must not end a command as if it had succeeded.
+process.on('exit', (code) => {
+  if (crashed) process.exitCode = RUN_TIME_FAILURE;
+  if (hasEnded || Object.values<number>(SIGNAL_EXIT_CODES).includes(code)) return;
+  writeSync(2, 'error The command ended before its work was done: something in a spec ended it\n');
+  process.exitCode = BAD_INPUT;
 });
 
-process.exitCode = await main(process.argv.slice(2));
+const exitCode = await main(process.argv.slice(2));
+hasEnded = true;
+process.exitCode = lostOutput ? RUN_TIME_FAILURE : exitCode;

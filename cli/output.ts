@@ -1,3 +1,4 @@
+import { inspect } from 'node:util';
 import pc from 'picocolors';
 
 /** Where a command prints: text for people, or JSON lines for machines, never both on stdout. */
@@ -43,7 +44,7 @@ interface ErrorText {
 
 /** An error of ours is its message; any other is a defect, so its stack is shown. */
 function describeError(error: unknown): ErrorText {
-  if (!(error instanceof Error)) return { message: String(error) };
+  if (!(error instanceof Error)) return { message: inspect(error) };
   const { code, hint } = error as { code?: unknown; hint?: string };
   if (typeof code === 'string' && code.startsWith('EPGEN_')) {
     return { code, message: error.message, ...(hint === undefined ? {} : { hint }) };

@@ -1,14 +1,15 @@
 import { createHash } from 'node:crypto';
-import { existsSync } from 'node:fs';
-import { readFile, writeFile } from 'node:fs/promises';
+import { existsSync, realpathSync } from 'node:fs';
+import { readFile, rm, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { availableParallelism } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { execa } from 'execa';
-import { lock } from 'proper-lockfile';
 import { EpgenError } from './errors.js';
-import { makeFolder, replaceFile } from './install-file.js';
+import { replaceFile } from './install-file.js';
+import { withLock } from './lock.js';
 import { cacheFolder, packageRoot } from './paths.js';
+import { keepStaged } from './staging.js';
 import type { Toolchain } from './toolchain.js';
 
 /** What a build is doing now; `done` of `total` steps where the build tool counts them. */
@@ -33,13 +34,43 @@ const CONFIG = 'Release';
 /** Children must not pay for, or depend on, the parent's certificate settings. */
 export const CHILD_ENV = { NODE_EXTRA_CA_CERTS: undefined };
 
-/** The tree for `generatedDir`: one per backend, machine, configuration and set of options. */
-export function buildTreeFor(generatedDir: string, backend: 'cpu', compiler: string): BuildTree {
+/**
+ * The tree for `generatedDir`: one per backend, machine, configuration and set of options. Tools are told apart by
+ * where they really lie too: compilers behind different wrappers print one version, and CMake forgets all it was told
+ * when the compiler of a tree changes.
+ * @throws EpgenError EPGEN_IO where CMake could not take the path
+ */
+export function buildTreeFor(
+  generatedDir: string,
+  backend: 'cpu',
+  compiler: string,
+  { compiler: cxx, cmake, generator }: Toolchain,
+): BuildTree {
   const nativeDir = join(packageRoot(), 'native');
-  const options = createHash('sha256').update(`${nativeDir}\n${compiler}`).digest('hex');
+  const key = [nativeDir, compiler, realPath(cxx.path), realPath(cmake.path), generator.name];
+  const options = createHash('sha256').update(key.join('\n')).digest('hex');
   const name = `${backend}-${process.arch}-${CONFIG.toLowerCase()}-${options.slice(0, 8)}`;
-  const dir = join(cacheFolder(generatedDir, process.cwd()), 'build', name);
+  const cache = cacheFolder(generatedDir, process.cwd());
+  requireCMakePath(cache, 'Set EPGEN_CACHE_DIR to a folder without them.');
+  requireCMakePath(nativeDir, 'Install epgen in a folder without them.');
+  const dir = join(cache, 'build', name);
   return { dir, nativeDir, specsFile: join(dir, 'specs.cmake') };
+}
+
+function realPath(path = ''): string {
+  return path && realpathSync(path);
+}
+
+/** CMake reads these as its own syntax, or hands them to build tools that do. */
+const CMAKE_SYNTAX = /["$;[\\\]\n]/g;
+
+function requireCMakePath(path: string, hint: string): void {
+  const found = [...new Set(path.match(CMAKE_SYNTAX))];
+  if (found.length === 0) return;
+  throw new EpgenError(
+    `Expected a build path without " $ ; [ \\ ] for CMake but received ${found.join(' ')} in ${path}`,
+    { code: 'EPGEN_IO', hint },
+  );
 }
 
 /** Target of a generated folder: two folders of one project may hold specs of one name. */
@@ -51,31 +82,14 @@ export function targetName(specName: string, generatedDir: string): string {
 export async function withTreeLock<T>(
   tree: BuildTree,
   onProgress: OnProgress,
-  work: () => Promise<T>,
+  work: (lost: AbortSignal) => Promise<T>,
 ): Promise<T> {
-  await makeFolder(tree.dir);
-  const release = await acquire(tree.dir, onProgress);
-  try {
-    return await work();
-  } finally {
-    await release();
-  }
-}
-
-async function acquire(dir: string, onProgress: OnProgress): Promise<() => Promise<void>> {
-  const once = { stale: 15_000, update: 5_000 };
-  try {
-    return await lock(dir, once);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ELOCKED') throw error;
-  }
-  onProgress({ step: 'wait', text: 'another epgen build uses this build folder' });
-  return lock(dir, { ...once, retries: { retries: 7200, minTimeout: 100, maxTimeout: 250 } });
+  return withLock(tree.dir, onProgress, work);
 }
 
 export interface Target {
   readonly name: string;
-  /** Generated folder, absolute. */
+  /** Folder of its sources, absolute. */
   readonly dir: string;
 }
 
@@ -98,12 +112,12 @@ export async function prepareTarget(
   }
 }
 
-/** Name to folder of the targets listed so far whose folder still exists. */
+/** Name to folder of sources of the targets listed so far whose generated folder still exists. */
 async function listTargets(tree: BuildTree): Promise<Map<string, string>> {
   const targets = new Map<string, string>();
   const old = await readFile(tree.specsFile, 'utf8').catch(() => '');
   for (const [, name, dir] of old.matchAll(/^epgen_spec\((\S+) \[==\[(.*)\]==\]\)$/gm)) {
-    if (name && dir && existsSync(join(dir, 'launch.cpp'))) targets.set(name, dir);
+    if (name && dir && (await keepStaged(dir))) targets.set(name, dir);
   }
   return targets;
 }
@@ -130,12 +144,15 @@ async function configure(
     `--CDEPGEN_SPECS_FILE=${tree.specsFile}`,
   ];
   const specs = await readFile(tree.specsFile, 'utf8');
-  const stamp = `${JSON.stringify({ args, cmake: toolchain.cmake.version, node: process.version })}\n${specs}`;
-  const stampFile = join(tree.dir, 'configured.txt');
+  const head = JSON.stringify({ args, cmake: toolchain.cmake.version, node: process.version });
+  const stamp = `${head}\n${specs}`;
   const configured = existsSync(join(tree.dir, 'CMakeCache.txt'));
-  if (configured && (await readFile(stampFile, 'utf8').catch(() => '')) === stamp) return;
+  const old = await readFile(stampFile(tree), 'utf8').catch(() => '');
+  if (configured && old === stamp) return;
 
   onProgress({ step: 'configure', text: `configure ${basename(tree.dir)}` });
+  // CMake keeps answers of the old tools, and starts over without our options when the compiler changes.
+  if (old.split('\n', 1)[0] !== head) await forgetConfiguration(tree);
   const result = await execa(process.execPath, args, {
     cwd: tree.nativeDir,
     env: CHILD_ENV,
@@ -143,7 +160,26 @@ async function configure(
     reject: false,
   });
   if (result.failed) throw buildFailure('CMake could not configure the build', result.all);
-  await writeFile(stampFile, stamp);
+  await writeFile(stampFile(tree), stamp);
+}
+
+function stampFile(tree: BuildTree): string {
+  return join(tree.dir, 'configured.txt');
+}
+
+/** As `cmake --fresh`, which older versions don't have. */
+async function forgetConfiguration(tree: BuildTree): Promise<void> {
+  await rm(join(tree.dir, 'CMakeCache.txt'), { force: true });
+  await rm(join(tree.dir, 'CMakeFiles'), { recursive: true, force: true });
+}
+
+/** Has the next build configure the tree again; its first line stays, so that compiled objects do too. */
+async function dropStamp(tree: BuildTree): Promise<void> {
+  const old = await readFile(stampFile(tree), 'utf8').catch(() => '');
+  // On a full disk the stamp goes altogether.
+  await writeFile(stampFile(tree), `${old.split('\n', 1)[0]}\n`).catch(() =>
+    rm(stampFile(tree), { force: true }),
+  );
 }
 
 function cmakeJsPath(): string {
@@ -151,12 +187,13 @@ function cmakeJsPath(): string {
   return join(dirname(require.resolve('cmake-js/package.json')), 'bin', 'cmake-js');
 }
 
-/** Builds one target and returns the path of its addon. */
+/** Builds one target and returns the path of its addon; `lost` stops the compilers. */
 export async function buildTarget(
   tree: BuildTree,
   target: string,
   toolchain: Toolchain,
   onProgress: OnProgress,
+  lost?: AbortSignal,
 ): Promise<string> {
   const jobs = String(availableParallelism());
   const args = ['--build', tree.dir, '--config', CONFIG, '--target', target, '--parallel', jobs];
@@ -169,6 +206,7 @@ export async function buildTarget(
   });
   const stop = () => stopGroup(child.pid);
   process.once('exit', stop);
+  lost?.addEventListener('abort', stop);
   try {
     for await (const line of child.iterable({ from: 'all' })) {
       const progress = progressOf(line);
@@ -176,9 +214,14 @@ export async function buildTarget(
     }
   } finally {
     process.off('exit', stop);
+    lost?.removeEventListener('abort', stop);
   }
   const result = await child;
-  if (result.failed) throw buildFailure(`Compiling ${target} failed`, result.all);
+  lost?.throwIfAborted();
+  if (result.failed) {
+    await dropStamp(tree);
+    throw buildFailure(`Compiling ${target} failed`, result.all);
+  }
   return join(tree.dir, CONFIG, `${target}.node`);
 }
 
@@ -204,9 +247,10 @@ const MAX_EVIDENCE_LINES = 60;
 /** The compiler's own words, from its first complaint on. */
 function buildFailure(summary: string, output: string | undefined): EpgenError {
   const text = output ?? '';
-  if (/No space left on device/.test(text)) {
+  if (/No space left on device|Disk quota exceeded/.test(text)) {
     return new EpgenError(`${summary}: no space left on the device of the build folder`, {
       code: 'EPGEN_IO',
+      cause: Object.assign(new Error(text), { code: 'ENOSPC' }),
       hint: 'Free some space, or set EPGEN_CACHE_DIR to a folder on another device.',
     });
   }

@@ -1,14 +1,17 @@
+import type { Dirent } from 'node:fs';
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { basename, join, relative, resolve } from 'node:path';
-import { EpgenError } from './errors.js';
+import { EpgenError, type ErrorCode } from './errors.js';
 import { generate } from './generate.js';
+import { ioError } from './io-error.js';
+import { MODULE_MANIFEST } from './project-manifest.js';
 import { parseSpec, type Spec, specHash } from './spec.js';
 
 export interface DriftProblem {
   /** Absolute path. */
   readonly path: string;
-  readonly kind: 'changed' | 'missing' | 'stray' | 'unreadable';
-  /** From what is on disk to what should be there; or why a file is unreadable. */
+  readonly kind: 'changed' | 'missing' | 'stray' | 'unreadable' | 'misnamed';
+  /** From what is on disk to what should be there; or why a file is unreadable or a folder misnamed. */
   readonly diff?: string;
 }
 
@@ -19,18 +22,24 @@ export interface DriftReport {
 }
 
 /** What `build` adds to a folder and git ignores. */
-const BUILD_OUTPUTS: ReadonlySet<string> = new Set([
-  'index.js',
-  'index.d.ts',
-  'package.json',
-  'addon',
-]);
+const BUILD_OUTPUTS: ReadonlySet<string> = new Set(['index.js', 'index.d.ts', 'addon']);
+const MANIFEST = 'package.json';
 
 /** Renders a generated folder again from its own spec.json and lists every file that differs. */
 export async function checkFolder(dir: string): Promise<DriftReport> {
   const folder = resolve(dir);
+  return { folders: [folder], problems: (await examine(folder)).problems };
+}
+
+interface Examined {
+  /** Undefined where spec.json can't be read. */
+  readonly spec?: Spec;
+  readonly problems: readonly DriftProblem[];
+}
+
+async function examine(folder: string): Promise<Examined> {
   const read = await readSpecJson(folder);
-  if ('problem' in read) return { folders: [folder], problems: [read.problem] };
+  if ('problem' in read) return { problems: [read.problem] };
 
   const files = generate(read.spec);
   const problems: DriftProblem[] = [];
@@ -39,9 +48,23 @@ export async function checkFolder(dir: string): Promise<DriftReport> {
     if (problem) problems.push(problem);
   }
   for (const path of await filesUnder(folder)) {
-    if (!files.has(relative(folder, path))) problems.push({ path, kind: 'stray' });
+    const name = relative(folder, path);
+    // A build adds it where the project is not of type module.
+    const problem =
+      name === MANIFEST
+        ? await compareFile(path, MODULE_MANIFEST)
+        : { path, kind: 'stray' as const };
+    if (problem && !files.has(name)) problems.push(problem);
   }
-  return { folders: [folder], problems };
+  return { spec: read.spec, problems };
+}
+
+/** A folder of generated/ is found by the name of its spec: a copy under another name is nobody's. */
+async function examineNamed(folder: string): Promise<readonly DriftProblem[]> {
+  const { spec, problems } = await examine(folder);
+  if (spec === undefined || spec.name === basename(folder)) return problems;
+  const diff = `Expected the output of ${basename(folder)} but it holds that of ${spec.name}`;
+  return [{ path: folder, kind: 'misnamed', diff }, ...problems];
 }
 
 /**
@@ -53,23 +76,29 @@ export async function checkAll(
   loadSpec: (path: string) => Promise<Spec> = loadSpecFile,
 ): Promise<DriftReport> {
   const generated = resolve(root, 'generated');
-  const entries = await readdir(generated, { withFileTypes: true }).catch(() => []);
+  const entries = await readdir(generated, { withFileTypes: true }).catch(noneIfAbsent);
   const folders = entries
     .filter((entry) => entry.isDirectory())
     .map((entry) => join(generated, entry.name));
-  const reports: DriftReport[] = [];
-  for (const folder of folders.sort()) reports.push(await checkFolder(folder));
+  const found: DriftProblem[] = [];
+  for (const folder of folders.sort()) found.push(...(await examineNamed(folder)));
   const strays = entries
     .filter((entry) => !entry.isDirectory())
     .map((entry): DriftProblem => ({ path: join(generated, entry.name), kind: 'stray' }));
   return {
     folders,
     problems: [
-      ...reports.flatMap((report) => report.problems),
+      ...found,
       ...strays.sort((a, b) => (a.path < b.path ? -1 : 1)),
       ...(await specProblems(resolve(root, 'specs'), generated, loadSpec)),
     ],
   };
+}
+
+/** A project need not have the folder; one that can't be read must not pass. */
+function noneIfAbsent(error: NodeJS.ErrnoException): never[] {
+  if (error.code === 'ENOENT') return [];
+  throw ioError('read', error.path ?? 'a folder', error);
 }
 
 async function loadSpecFile(path: string): Promise<Spec> {
@@ -82,7 +111,7 @@ async function specProblems(
   generated: string,
   loadSpec: (path: string) => Promise<Spec>,
 ): Promise<DriftProblem[]> {
-  const names = await readdir(specs).catch(() => []);
+  const names = await readdir(specs).catch(noneIfAbsent);
   const problems: DriftProblem[] = [];
   for (const name of names.filter((one) => one.endsWith('.spec.ts')).sort()) {
     const problem = await specProblem(join(specs, name), generated, loadSpec);
@@ -90,6 +119,8 @@ async function specProblems(
   }
   return problems;
 }
+
+const SPEC_FAULTS: ReadonlySet<ErrorCode> = new Set(['EPGEN_SPEC', 'EPGEN_UNSUPPORTED']);
 
 /** Whether the folder of a spec file is absent, or was generated from other fields. */
 async function specProblem(
@@ -101,7 +132,8 @@ async function specProblem(
   try {
     spec = await loadSpec(path);
   } catch (error) {
-    if (!(error instanceof EpgenError)) throw error;
+    // A full cache, say, tells nothing about the spec.
+    if (!(error instanceof EpgenError) || !SPEC_FAULTS.has(error.code)) throw error;
     return { path, kind: 'unreadable', diff: error.message };
   }
   const specJson = join(generated, spec.name, 'spec.json');
@@ -150,23 +182,22 @@ async function diffOf(input: { path: string; onDisk: string; wanted: string }): 
   return createTwoFilesPatch(`${name} (on disk)`, `${name} (rendered)`, input.onDisk, input.wanted);
 }
 
-/** Every file of a generated folder but what `build` adds. */
+/** Every file of a generated folder but what `build` adds, and every folder that holds none. */
 async function filesUnder(folder: string): Promise<string[]> {
   const entries = await readdir(folder, { withFileTypes: true });
   const files: string[] = [];
   for (const entry of entries) {
-    if (BUILD_OUTPUTS.has(entry.name)) continue;
-    const path = join(folder, entry.name);
-    if (entry.isDirectory()) {
-      const inside = await readdir(path, { withFileTypes: true, recursive: true });
-      files.push(
-        ...inside.filter((one) => !one.isDirectory()).map((one) => join(one.parentPath, one.name)),
-      );
-    } else {
-      files.push(path);
-    }
+    if (!BUILD_OUTPUTS.has(entry.name)) files.push(...(await leavesOf(entry)));
   }
   return files.sort();
+}
+
+async function leavesOf(entry: Dirent): Promise<string[]> {
+  const path = join(entry.parentPath, entry.name);
+  if (!entry.isDirectory()) return [path];
+  const inside = await readdir(path, { withFileTypes: true });
+  const leaves = await Promise.all(inside.map(leavesOf));
+  return inside.length === 0 ? [path] : leaves.flat();
 }
 
 async function exists(path: string): Promise<boolean> {

@@ -5,7 +5,6 @@ import { createRequire } from 'node:module';
 import { basename, dirname, join, resolve } from 'node:path';
 import { execa } from 'execa';
 import {
-  type BuildTree,
   buildTarget,
   buildTreeFor,
   CHILD_ENV,
@@ -16,14 +15,21 @@ import {
 } from './build-tree.js';
 import { emitWrapper } from './emit-wrapper.js';
 import { EpgenError } from './errors.js';
-import { replaceFile, replaceWithCopy } from './install-file.js';
+import type { FileSet } from './file-set.js';
+import { installTogether, type NewFile } from './install-file.js';
+import { withLock } from './lock.js';
+import { compareFolder, filesToWrite, type WriteReport } from './output.js';
 import { nearestFolderWith, packageRoot } from './paths.js';
+import { MODULE_MANIFEST, readManifest } from './project-manifest.js';
 import { type Spec, specHash } from './spec.js';
+import { stageSources, stagingFolder } from './staging.js';
 import { compilerIdentity, findToolchain, requireTools } from './toolchain.js';
 
 export interface BuildOptions {
-  /** A folder that generateTo has written. */
+  /** A folder that generateTo has written, or the folder for `files`. */
   readonly generatedDir: string;
+  /** Text that the folder shall hold: it appears together with its addon. Left out: what the folder holds. */
+  readonly files?: FileSet;
   readonly spec: Spec;
   readonly backend: 'cpu';
   readonly onProgress?: OnProgress;
@@ -40,6 +46,8 @@ export interface BuildReport {
   readonly upToDate: boolean;
   /** Wall time of this build, not of the one that made the addon. */
   readonly seconds: number;
+  /** What became of `files`. */
+  readonly text: WriteReport;
 }
 
 /** `addon/build.json`: what the binaries and the compiled wrapper were made from. */
@@ -53,6 +61,7 @@ interface AddonRecord {
   readonly inputHash: string;
   readonly compiler: string;
   readonly addonBytes: number;
+  readonly addonHash: string;
 }
 
 interface WrapperRecord {
@@ -61,123 +70,205 @@ interface WrapperRecord {
   readonly dts: string;
 }
 
+/** A build with all that it starts from. */
+interface Build extends BuildOptions {
+  /** The text to compile: `files`, else the folder's own. */
+  readonly texts: FileSet;
+  /** Undefined without a compiler. */
+  readonly compiler: string | undefined;
+  readonly inputHash: string | undefined;
+}
+
 /**
- * Compiles a generated folder: `addon/cpu.node`, `addon/build.json`, `index.js`, `index.d.ts`
- * and, in a project that is not of type module, a package.json that says so of this folder.
- * Each appears in one step once it is complete; on an error what was there stays.
+ * Builds a generated folder: `addon/cpu.node`, `addon/build.json`, `index.js`, `index.d.ts`, the generated text where
+ * `files` gives it and, in a project that is not of type module, a package.json that says so of this folder.
+ *
+ * Nothing in the folder changes before all of it is made: the sources are compiled from a copy in the cache, the addon
+ * is loaded once in a child, and everything new is written beside its place. Then it is renamed into place: the addon,
+ * the wrapper, the generated text, and last build.json, without which the next build makes again what this one did not
+ * finish. So a missing tool, a mistake, a full disk or an interrupt leaves the module that was there.
  * @throws EpgenToolError when a tool is missing; EpgenError EPGEN_COMPILE with the compiler's words, or EPGEN_IO.
  */
 export async function buildAddon(options: BuildOptions): Promise<BuildReport> {
   const start = performance.now();
-  const build = { ...options, generatedDir: resolve(options.generatedDir) };
-  const compiler = await compilerIdentity();
-  const inputHash = compiler === undefined ? undefined : await hashInputs(build, compiler);
-
-  await buildWrapper(build);
-  await declareModule(build.generatedDir);
-  const made = (await readRecord(build.generatedDir)).cpu;
-  const fresh = inputHash !== undefined && (await isCurrent(build, made, inputHash));
-  const addon = fresh && made ? made : await compileAddon(build, compiler ?? '', inputHash ?? '');
+  const build = await readBuild({ ...options, generatedDir: resolve(options.generatedDir) });
+  const made = (await findFinished(build)) ?? (await makeUnderLock(build));
   return {
     name: build.spec.name,
     backend: build.backend,
     addonPath: addonPath(build),
-    addonBytes: addon.addonBytes,
-    compiler: addon.compiler,
-    upToDate: fresh,
+    addonBytes: made.addon.addonBytes,
+    compiler: made.addon.compiler,
+    upToDate: !made.compiled,
     seconds: (performance.now() - start) / 1000,
+    text: made.text,
   };
 }
 
-async function compileAddon(
-  build: BuildOptions,
-  compiler: string,
-  inputHash: string,
-): Promise<AddonRecord> {
-  const { generatedDir, spec, backend, onProgress = () => undefined } = build;
-  const toolchain = await findToolchain();
-  requireTools(toolchain);
-  const tree: BuildTree = buildTreeFor(generatedDir, backend, compiler);
-  return withTreeLock(tree, onProgress, async () => {
-    // Whoever held the lock may have built this very folder.
-    const made = (await readRecord(generatedDir)).cpu;
-    if (made && (await isCurrent(build, made, inputHash))) return made;
-
-    const target = targetName(spec.name, generatedDir);
-    await prepareTarget(tree, { name: target, dir: generatedDir }, toolchain, onProgress);
-    const built = await buildTarget(tree, target, toolchain, onProgress);
-    onProgress({ step: 'load', text: `load ${basename(built)} in a child process` });
-    await smokeLoad(built, spec);
-
-    await replaceWithCopy(built, addonPath(build));
-    const { size: addonBytes } = await stat(built);
-    const record = { specHash: specHash(spec), inputHash, compiler, addonBytes };
-    await updateRecord(generatedDir, { cpu: record });
-    return record;
-  });
+interface Made {
+  readonly addon: AddonRecord;
+  readonly compiled: boolean;
+  readonly text: WriteReport;
 }
 
-/** Compiles index.ts when it, or what was compiled from it, is not what build.json says. */
-async function buildWrapper({ generatedDir, onProgress }: BuildOptions): Promise<void> {
-  const [source, js, dts] = await Promise.all(
-    ['index.ts', 'index.js', 'index.d.ts'].map((name) => readText(join(generatedDir, name))),
-  );
-  if (source === undefined) {
-    throw new EpgenError(`Expected a generated index.ts in ${generatedDir} but found none`, {
+async function readBuild(options: BuildOptions): Promise<Build> {
+  const texts = options.files ?? (await readTexts(options.generatedDir));
+  const compiler = await compilerIdentity();
+  const inputHash = compiler && (await hashInputs(options, texts, compiler));
+  return { ...options, texts, compiler, inputHash };
+}
+
+/** The generated text that a folder holds, as far as it is compiled. */
+async function readTexts(dir: string): Promise<FileSet> {
+  const names = existsSync(dir) ? (await readdir(dir)).sort() : [];
+  if (!names.includes('index.ts')) {
+    throw new EpgenError(`Expected a generated index.ts in ${dir} but found none`, {
       code: 'EPGEN_IO',
       hint: 'epgen generate writes it.',
     });
   }
-  const { wrapper } = await readRecord(generatedDir);
-  const current = { source: sha256(source), js: sha256(js ?? ''), dts: sha256(dts ?? '') };
-  if (JSON.stringify(wrapper) === JSON.stringify(current)) return;
+  const wanted = names.filter((name) => isSource(name) || name === 'index.ts');
+  const texts = await Promise.all(wanted.map((name) => readFile(join(dir, name), 'utf8')));
+  return new Map(wanted.map((name, i) => [name, texts[i] ?? '']));
+}
 
-  onProgress?.({ step: 'wrapper', text: 'compile index.ts' });
-  const emitted = await emitWrapper(source, join(generatedDir, 'index.ts'));
-  await replaceFile(join(generatedDir, 'index.d.ts'), emitted.dts);
-  await replaceFile(join(generatedDir, 'index.js'), emitted.js);
-  await updateRecord(generatedDir, {
-    wrapper: { source: current.source, js: sha256(emitted.js), dts: sha256(emitted.dts) },
+/** What an earlier build made, when nothing at all is left to do. */
+async function findFinished(build: Build): Promise<Made | undefined> {
+  const record = await readRecord(build.generatedDir);
+  if (!record.cpu || !(await isCurrent(build, record.cpu))) return undefined;
+  const text = await compareText(build);
+  const isWhole =
+    text.written.length === 0 &&
+    (await isWrapperCurrent(build, record.wrapper)) &&
+    (await missingManifest(build.generatedDir)) === undefined;
+  return isWhole ? { addon: record.cpu, compiled: false, text } : undefined;
+}
+
+async function compareText({ generatedDir, files }: BuildOptions): Promise<WriteReport> {
+  return files === undefined ? { written: [], unchanged: [] } : compareFolder(generatedDir, files);
+}
+
+/** Makes what is missing while no other build works on this folder. */
+async function makeUnderLock(build: Build): Promise<Made> {
+  const { generatedDir, spec, files, onProgress = () => undefined } = build;
+  const target = targetName(spec.name, generatedDir);
+  return withLock(stagingFolder(generatedDir, target), onProgress, async (lost) => {
+    // Whoever held the lock may have built this very folder.
+    const finished = await findFinished(build);
+    if (finished) return finished;
+
+    const manifest = await missingManifest(generatedDir);
+    const record = await readRecord(generatedDir);
+    const isFresh = record.cpu !== undefined && (await isCurrent(build, record.cpu));
+    const made =
+      isFresh && record.cpu ? { addon: record.cpu, files: [] } : await compileAddon(build, target);
+    const wrapper = await makeWrapper(build, record.wrapper);
+    const text = await compareText(build);
+    const newRecord: BuildRecord = { ...record, cpu: made.addon, wrapper: wrapper.record };
+    lost.throwIfAborted();
+    await installTogether([
+      ...made.files,
+      ...wrapper.files,
+      ...(files ? filesToWrite(generatedDir, files, text) : []),
+      ...(manifest ? [manifest] : []),
+      { path: recordPath(generatedDir), text: `${JSON.stringify(newRecord, null, 2)}\n` },
+    ]);
+    return { addon: made.addon, compiled: !isFresh, text };
   });
 }
 
-/** Tells Node that index.js is an ES module, where the project around it says otherwise or nothing. */
-async function declareModule(generatedDir: string): Promise<void> {
-  const project = nearestFolderWith('package.json', dirname(generatedDir));
-  const manifest = project && (await readText(join(project, 'package.json')));
-  const { type } = JSON.parse(manifest || '{}') as { type?: string };
-  const path = join(generatedDir, 'package.json');
-  if (type === 'module' || existsSync(path)) return;
-  await replaceFile(path, '{ "type": "module" }\n');
+interface MadeAddon {
+  readonly addon: AddonRecord;
+  readonly files: readonly NewFile[];
 }
 
-async function isCurrent(
-  build: BuildOptions,
-  made: AddonRecord | undefined,
-  inputHash: string,
+/** Compiles the addon from a copy of the sources and loads it once; the generated folder is only named. */
+async function compileAddon(build: Build, target: string): Promise<MadeAddon> {
+  const { generatedDir, spec, backend, texts, onProgress = () => undefined } = build;
+  const toolchain = await findToolchain();
+  requireTools(toolchain);
+  const { compiler = '', inputHash = '' } = build;
+  const tree = buildTreeFor(generatedDir, backend, compiler, toolchain);
+  const sources = new Map([...texts].filter(([name]) => isSource(name)));
+  return withTreeLock(tree, onProgress, async (lost) => {
+    const dir = await stageSources(tree, { generatedDir, target, sources });
+    await prepareTarget(tree, { name: target, dir }, toolchain, onProgress);
+    const built = await buildTarget(tree, target, toolchain, onProgress, lost);
+    onProgress({ step: 'load', text: `load ${basename(built)} in a child process` });
+    await smokeLoad(built, spec);
+    const addonHash = sha256(await readFile(built));
+    const { size: addonBytes } = await stat(built);
+    return {
+      addon: { specHash: specHash(spec), inputHash, compiler, addonBytes, addonHash },
+      files: [{ path: addonPath(build), from: built }],
+    };
+  });
+}
+
+/** Compiles index.ts when it, or what was compiled from it, is not what build.json says. */
+async function makeWrapper(
+  build: Build,
+  made: WrapperRecord | undefined,
+): Promise<{ readonly record: WrapperRecord; readonly files: readonly NewFile[] }> {
+  const { generatedDir, texts, onProgress } = build;
+  if (made && (await isWrapperCurrent(build, made))) return { record: made, files: [] };
+  onProgress?.({ step: 'wrapper', text: 'compile index.ts' });
+  const source = texts.get('index.ts') ?? '';
+  const { js, dts } = await emitWrapper(source, join(generatedDir, 'index.ts'));
+  return {
+    record: { source: sha256(source), js: sha256(js), dts: sha256(dts) },
+    files: [
+      { path: join(generatedDir, 'index.d.ts'), text: dts },
+      { path: join(generatedDir, 'index.js'), text: js },
+    ],
+  };
+}
+
+async function isWrapperCurrent(
+  { generatedDir, texts }: Build,
+  made: WrapperRecord | undefined,
 ): Promise<boolean> {
-  if (made?.inputHash !== inputHash) return false;
-  const size = await stat(addonPath(build))
-    .then((file) => file.size)
-    .catch(() => undefined);
-  return size === made.addonBytes;
+  const [js, dts] = await Promise.all(
+    ['index.js', 'index.d.ts'].map((name) => readText(join(generatedDir, name))),
+  );
+  return (
+    made?.source === sha256(texts.get('index.ts') ?? '') &&
+    made.js === sha256(js ?? '') &&
+    made.dts === sha256(dts ?? '')
+  );
+}
+
+/** What tells Node that index.js is an ES module, where the project around it says otherwise or nothing. */
+async function missingManifest(generatedDir: string): Promise<NewFile | undefined> {
+  const path = join(generatedDir, 'package.json');
+  if (existsSync(path)) return undefined;
+  const project = nearestFolderWith('package.json', dirname(generatedDir));
+  const manifest = project ? await readManifest(join(project, 'package.json')) : undefined;
+  return manifest?.value.type === 'module' ? undefined : { path, text: MODULE_MANIFEST };
+}
+
+async function isCurrent(build: Build, made: AddonRecord): Promise<boolean> {
+  if (build.inputHash === undefined || made.inputHash !== build.inputHash) return false;
+  const addon = await readFile(addonPath(build)).catch(() => undefined);
+  return addon !== undefined && sha256(addon) === made.addonHash;
 }
 
 /** Hash of the generated text, the native sources, the compiler and the options. */
-async function hashInputs(build: BuildOptions, compiler: string): Promise<string> {
+async function hashInputs(build: BuildOptions, texts: FileSet, compiler: string): Promise<string> {
   const require = createRequire(join(packageRoot(), 'package.json'));
   const api = require('node-addon-api/package.json') as { version: string };
   const hash = createHash('sha256');
   hash.update(JSON.stringify([build.backend, process.arch, compiler, api.version]));
   hash.update(specHash(build.spec));
   const native = join(packageRoot(), 'native');
-  for (const folder of [native, build.generatedDir]) {
-    const recursive = folder === native;
-    const names = (await readdir(folder, { recursive })).filter(isSource).sort();
-    const texts = await Promise.all(names.map((name) => readFile(join(folder, name))));
-    texts.forEach((text, i) => {
-      hash.update(`${names[i]}\n${text.length}\n`).update(text);
-    });
+  const names = (await readdir(native, { recursive: true })).filter(isSource).sort();
+  const contents = await Promise.all(names.map((name) => readFile(join(native, name))));
+  const sources = [...texts]
+    .filter(([name]) => isSource(name))
+    .sort(([a], [b]) => (a < b ? -1 : 1));
+  const all = [...names.map((name, i) => [name, contents[i] ?? ''] as const), ...sources];
+  for (const [name, content] of all) {
+    hash.update(`${name}\n${content.length}\n`).update(content);
   }
   return hash.digest('hex');
 }
@@ -211,7 +302,7 @@ function addonPath({ generatedDir, backend }: BuildOptions): string {
 }
 
 async function readRecord(generatedDir: string): Promise<BuildRecord> {
-  const text = await readText(join(generatedDir, 'addon', 'build.json'));
+  const text = await readText(recordPath(generatedDir));
   try {
     return text === undefined ? {} : (JSON.parse(text) as BuildRecord);
   } catch {
@@ -220,16 +311,14 @@ async function readRecord(generatedDir: string): Promise<BuildRecord> {
   }
 }
 
-async function updateRecord(generatedDir: string, change: BuildRecord): Promise<void> {
-  const record = { ...(await readRecord(generatedDir)), ...change };
-  const text = `${JSON.stringify(record, null, 2)}\n`;
-  await replaceFile(join(generatedDir, 'addon', 'build.json'), text);
+function recordPath(generatedDir: string): string {
+  return join(generatedDir, 'addon', 'build.json');
 }
 
 async function readText(path: string): Promise<string | undefined> {
   return existsSync(path) ? readFile(path, 'utf8') : undefined;
 }
 
-function sha256(text: string): string {
-  return createHash('sha256').update(text).digest('hex');
+function sha256(content: string | Buffer): string {
+  return createHash('sha256').update(content).digest('hex');
 }

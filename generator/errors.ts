@@ -6,7 +6,9 @@ export type ErrorCode =
   | 'EPGEN_ARGUMENT'
   | 'EPGEN_COMPILE'
   | 'EPGEN_DRIFT'
-  | 'EPGEN_IO';
+  | 'EPGEN_IO'
+  /** A defect of epgen itself. */
+  | 'EPGEN_INTERNAL';
 
 export interface ErrorDetails {
   /** What to do about it, where there is one thing to do. */

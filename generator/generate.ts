@@ -1,6 +1,6 @@
 import { type FileSet, fileSet } from './file-set.js';
 import { layoutFromPlan } from './layout.js';
-import { type WriteReport, writeFileSet } from './output.js';
+import { requireWritable, type WriteReport, writeFileSet } from './output.js';
 import { planFromSpec } from './plan.js';
 import { RENDERED_FILES, renderFile } from './render.js';
 import type { Spec } from './spec.js';
@@ -31,6 +31,21 @@ export async function generateTo(
   options: { readonly force?: boolean } = {},
 ): Promise<WriteReport> {
   return writeFileSet({ dir, files: generate(spec), specName: spec.name, source, ...options });
+}
+
+/**
+ * The text of a spec for `dir`, which a build puts there once it has an addon of it.
+ * @throws EpgenError EPGEN_IO when the folder holds something else (unless `force`).
+ */
+export async function generateFor(
+  dir: string,
+  spec: Spec,
+  source: string,
+  options: { readonly force?: boolean } = {},
+): Promise<FileSet> {
+  const files = generate(spec);
+  await requireWritable({ dir, files, specName: spec.name, source, ...options });
+  return files;
 }
 
 function jsonFile(value: unknown): string {

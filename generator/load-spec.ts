@@ -3,8 +3,10 @@ import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { basename, dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
+import { inspect } from 'node:util';
 import type { BuildFailure, Plugin } from 'esbuild';
 import { EpgenSpecError } from './errors.js';
+import { EvaluationError, importForeign } from './foreign-module.js';
 import { makeFolder, replaceFile } from './install-file.js';
 import { cacheFolder, packageRoot } from './paths.js';
 import { parseSpec, type Spec } from './spec.js';
@@ -154,12 +156,13 @@ function libraryUrl(): string {
 
 async function evaluate({ output, inputs }: CompiledSpec, shown: string): Promise<unknown> {
   process.setSourceMapsEnabled(true);
-  let module: { default?: unknown };
+  let module: Record<string, unknown>;
   try {
-    module = await import(/* @vite-ignore */ pathToFileURL(output).href);
+    module = await importForeign(pathToFileURL(output).href);
   } catch (error) {
     const place = throwSite(error, inputs) ?? shown;
-    throw new EpgenSpecError(`${place}: the spec threw ${nameOf(error)}`);
+    const what = error instanceof EvaluationError ? error.message : `threw ${nameOf(error)}`;
+    throw new EpgenSpecError(`${place}: the spec ${what}`);
   }
   if (!('default' in module)) {
     throw new EpgenSpecError(
@@ -171,12 +174,30 @@ async function evaluate({ output, inputs }: CompiledSpec, shown: string): Promis
 
 /** `file:line:column` of the innermost stack frame in one of the spec's own files. */
 function throwSite(error: unknown, inputs: readonly string[]): string | undefined {
-  if (!(error instanceof Error) || !error.stack) return undefined;
-  for (const [, place, line, column] of error.stack.matchAll(/([^\s()]+):(\d+):(\d+)\)?$/gm)) {
-    const path = place?.startsWith('file:') ? fileURLToPath(place) : place;
-    if (path && inputs.includes(path)) return `${displayPath(path)}:${line}:${column}`;
+  if (!(error instanceof Error) || typeof error.stack !== 'string') return undefined;
+  for (const [, frame = '', line, column] of error.stack.matchAll(/^ +at (.*):(\d+):(\d+)\)?$/gm)) {
+    const path = inputs.find((input) => namesFile(frame, input));
+    if (path) return `${displayPath(path)}:${line}:${column}`;
   }
   return undefined;
+}
+
+/** Whether a stack frame ends with the file, as a path or an address; either may hold spaces and parentheses. */
+function namesFile(frame: string, file: string): boolean {
+  return [frame, decoded(frame)].some((text) => {
+    if (!text.endsWith(file)) return false;
+    const before = text.slice(0, -file.length);
+    return /(?:^|[ (])(?:file:\/\/)?$/.test(before);
+  });
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    // A path with a per cent sign of its own.
+    return text;
+  }
 }
 
 function displayPath(file: string): string {
@@ -195,5 +216,5 @@ function messageOf(error: unknown): string {
 function nameOf(error: unknown): string {
   return error instanceof Error
     ? `${error.name}: ${error.message}`
-    : `${String(error)} (not an Error)`;
+    : `${inspect(error)} (not an Error)`;
 }

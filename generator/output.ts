@@ -1,8 +1,9 @@
-import { randomBytes } from 'node:crypto';
-import { mkdir, readFile, rename, rm, rmdir, stat, writeFile } from 'node:fs/promises';
-import { dirname, join, resolve } from 'node:path';
+import { readFile, stat } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
 import { EpgenError } from './errors.js';
 import type { FileSet } from './file-set.js';
+import { installTogether } from './install-file.js';
+import { ioError } from './io-error.js';
 
 export interface WriteReport {
   /** Names of files whose bytes changed, in order. */
@@ -21,24 +22,59 @@ export interface WriteInput {
 }
 
 /**
- * Brings a folder to the given text. Everything is written beside its place first, then renamed, so that a failure
- * leaves the folder as it was and a reader never sees half a file.
+ * Brings a folder to the given text. A failure leaves the folder as it was, and a reader never sees half a file.
  * @throws EpgenError EPGEN_IO when the folder holds something else or can't be written.
  */
-export async function writeFileSet({
-  dir: folder,
-  files,
-  specName,
-  source,
-  force = false,
-}: WriteInput): Promise<WriteReport> {
-  const dir = resolve(folder);
-  const present = await readPresent(dir, [...files.keys()]);
-  if (!force) requireOwnFolder({ dir, present, specName, source });
-  const changed = [...files].filter(([name, text]) => present.get(name) !== text);
-  if (changed.length > 0) await replaceAll(dir, changed);
-  const written = changed.map(([name]) => name);
-  return { written, unchanged: [...files.keys()].filter((name) => !written.includes(name)) };
+export async function writeFileSet(input: WriteInput): Promise<WriteReport> {
+  await requireWritable(input);
+  const report = await compareFolder(input.dir, input.files);
+  await installTogether(filesToWrite(input.dir, input.files, report));
+  return report;
+}
+
+/** @throws EpgenError EPGEN_IO unless `force`, when the folder holds what is not this spec's own output. */
+export async function requireWritable(input: WriteInput): Promise<void> {
+  const dir = resolve(input.dir);
+  const present = await readPresent(dir, [...input.files.keys()]);
+  if (input.force) return;
+  if (!present.has('spec.json')) {
+    const foreign = present.keys().next().value ?? (await firstPresent(dir, BUILT_NAMES));
+    if (foreign !== undefined) {
+      throw refused(
+        `Expected ${dir} to be new or to hold epgen's spec.json but found ${foreign} without one`,
+      );
+    }
+  }
+  requireOwnFolder({ ...input, dir, present });
+}
+
+/** What a build adds to the generated text. */
+const BUILT_NAMES = ['index.js', 'index.d.ts', 'addon'] as const;
+
+async function firstPresent(dir: string, names: readonly string[]): Promise<string | undefined> {
+  for (const name of names) {
+    const found = await stat(join(dir, name)).catch(() => undefined);
+    if (found) return name;
+  }
+  return undefined;
+}
+
+/** Which files of the set the folder lacks or holds with other bytes. */
+export async function compareFolder(dir: string, files: FileSet): Promise<WriteReport> {
+  const present = await readPresent(resolve(dir), [...files.keys()]);
+  const names = [...files.keys()];
+  const written = names.filter((name) => present.get(name) !== files.get(name));
+  return { written, unchanged: names.filter((name) => !written.includes(name)) };
+}
+
+/** The changed files of a set, to install in the order of writing. */
+export function filesToWrite(dir: string, files: FileSet, { written }: WriteReport): TextFile[] {
+  return written.map((name) => ({ path: resolve(dir, name), text: files.get(name) ?? '' }));
+}
+
+interface TextFile {
+  readonly path: string;
+  readonly text: string;
 }
 
 async function readPresent(dir: string, names: readonly string[]): Promise<Map<string, string>> {
@@ -88,79 +124,4 @@ function nameIn(specJson: string): string | undefined {
   } catch {
     return undefined;
   }
-}
-
-async function replaceAll(
-  dir: string,
-  files: readonly (readonly [string, string])[],
-): Promise<void> {
-  // Names of one run only: another run that generates the same folder has its own.
-  const suffix = `.${process.pid}-${randomBytes(4).toString('hex')}.tmp`;
-  const created = await makeFolder(dir);
-  try {
-    for (const [name, text] of files) {
-      const path = join(dir, name);
-      await writeFile(path + suffix, text, { flag: 'wx' }).catch((error) => {
-        throw ioError('write', path, error);
-      });
-    }
-    for (const [name] of files) {
-      const path = join(dir, name);
-      await rename(path + suffix, path).catch((error) => {
-        throw ioError('write', path, error);
-      });
-    }
-  } catch (error) {
-    await Promise.all(
-      files.map(([name]) => rm(join(dir, name) + suffix, { force: true }).catch(() => undefined)),
-    );
-    if (created) await rmdir(dir).catch(() => undefined);
-    throw error;
-  }
-}
-
-/** Whether the folder is new and so ours to remove again. */
-async function makeFolder(dir: string): Promise<boolean> {
-  // Not by mkdir's own recursion, which hides the reason on a read-only file system.
-  try {
-    await mkdir(dir);
-    return true;
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === 'EEXIST' && (await isFolder(dir))) return false;
-    const parent = dirname(dir);
-    if (code !== 'ENOENT' || parent === dir || (await isFolder(parent))) {
-      throw ioError('create', dir, error);
-    }
-    await makeFolder(parent);
-    return makeFolder(dir);
-  }
-}
-
-async function isFolder(path: string): Promise<boolean> {
-  return stat(path).then(
-    (found) => found.isDirectory(),
-    () => false,
-  );
-}
-
-const REASONS: Readonly<Record<string, string>> = {
-  ENOSPC: 'no space is left on the device',
-  EDQUOT: 'the disk quota is used up',
-  EROFS: 'the file system is read-only',
-  EACCES: 'permission is denied',
-  EPERM: 'the operation is not permitted',
-  ENOTDIR: 'a part of the path is not a folder',
-  EEXIST: 'a file is where the folder should be',
-  EISDIR: 'a folder is where the file should be',
-};
-
-function ioError(verb: 'read' | 'write' | 'create', path: string, error: unknown): EpgenError {
-  const { code = '', message } = error as NodeJS.ErrnoException;
-  const reason = REASONS[code] ? `${REASONS[code]} (${code})` : message;
-  return new EpgenError(`Cannot ${verb} ${path}: ${reason}`, {
-    code: 'EPGEN_IO',
-    hint: 'What was there before is unchanged.',
-    cause: error,
-  });
 }

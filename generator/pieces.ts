@@ -8,11 +8,12 @@ export interface Pieces {
   readonly lastPieceBytes: number;
 }
 
-const MAX_AUTO_PIECE_BYTES = 4096;
+/** A piece costs about 0.3 µs of its channel whatever its size, up to about 7 KB (test/bench/LOG.md). */
+const MAX_AUTO_PIECE_BYTES = 8192;
 /** One 16-byte vector for each lane of a warp. */
 const WARP_BYTES = 512;
 
-/** Cuts a row into the fewest equal pieces of at most 4096 bytes, of whole warps' vectors where the row is so too. */
+/** Cuts a row into the fewest equal pieces of at most 8192 bytes, of whole warps' vectors where the row is so too. */
 export function piecesOfRow(rowBytes: number, asked: number | 'auto' = 'auto'): Pieces {
   const pieceBytes = asked === 'auto' ? autoPieceBytes(rowBytes) : Math.min(asked, rowBytes);
   const piecesPerRow = Math.ceil(rowBytes / pieceBytes);

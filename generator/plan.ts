@@ -189,14 +189,16 @@ export function combinePlan({ numRanks, combineRowBytes, memory }: CombineRingIn
     sharedBytes,
   });
   const vectorsPerPiece = pieces.pieceBytes / 16;
-  const numReduceWarps = Math.min(MAX_REDUCE_WARPS, Math.ceil(vectorsPerPiece / WARP_SIZE));
+  // The fewest vectors per thread, then the fewest warps that they need.
+  const vectorsPerThread = Math.ceil(vectorsPerPiece / (WARP_SIZE * MAX_REDUCE_WARPS));
+  const numReduceWarps = Math.ceil(vectorsPerPiece / (WARP_SIZE * vectorsPerThread));
   const numWarps = numReduceWarps + 1; // one pulls
   return {
     numStages,
     ...pieces,
     vectorsPerPiece,
     numReduceWarps,
-    vectorsPerThread: Math.ceil(vectorsPerPiece / (WARP_SIZE * numReduceWarps)),
+    vectorsPerThread,
     numWarps,
     numThreads: numWarps * WARP_SIZE,
     sharedBytes: sharedBytes(numStages),

@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import Handlebars from 'handlebars';
+import { EpgenError } from './errors.js';
 import { packageRoot } from './paths.js';
 import { strictView } from './strict-view.js';
 import type { View } from './view.js';
@@ -38,7 +39,10 @@ export function renderFile(file: RenderedFile, view: View): string {
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
     const place = `templates/${file}.hbs for ${view.specName}`;
-    throw new Error(`${reason}\n  while rendering ${place}`, { cause });
+    throw new EpgenError(`${reason}\n  while rendering ${place}`, {
+      code: 'EPGEN_INTERNAL',
+      cause,
+    });
   }
 }
 

@@ -5,7 +5,8 @@ export const SHARED_BYTES_LIMIT = 232448;
 
 /** How deep a ring may grow by itself: more stages than this keep no more bytes under way. */
 const MAX_AUTO_STAGES = 16;
-const AUTO_IN_FLIGHT_BYTES = 32768;
+/** Eight pieces of a 14 336-byte row cut in two; deeper rings gave no more on H200s (test/bench/LOG.md). */
+const AUTO_IN_FLIGHT_BYTES = 57344;
 
 /** What the record of a dispatch block depends on. */
 export interface DispatchSharedShape {
@@ -24,6 +25,12 @@ export function dispatchShared(shape: DispatchSharedShape): RecordLayout {
     align: 128,
     fields: [
       ...ringFields(shape),
+      {
+        ctype: 'Mbarrier',
+        name: 'counted',
+        count: 1,
+        note: 'the selections of all experts are counted',
+      },
       {
         ctype: 'uint32_t',
         name: 'channel_start',

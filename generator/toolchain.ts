@@ -1,5 +1,5 @@
 import { access, constants } from 'node:fs/promises';
-import { delimiter, isAbsolute, join } from 'node:path';
+import { delimiter, isAbsolute, join, resolve } from 'node:path';
 import { execa } from 'execa';
 import { EpgenToolError } from './errors.js';
 
@@ -197,7 +197,8 @@ export async function findCommand(
   for (const candidate of candidates) {
     try {
       await access(candidate, constants.X_OK);
-      return candidate;
+      // Tools run in other folders than this one.
+      return resolve(candidate);
     } catch {
       // The next folder may have it.
     }

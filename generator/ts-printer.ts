@@ -1,8 +1,9 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import type * as TsMorph from 'ts-morph';
+import { createFolder } from './create-folder.js';
 import { cacheFolder, packageRoot } from './paths.js';
 
 /** A declaration as ts-morph describes it, with its kind by name. */
@@ -99,7 +100,7 @@ function writeCached(key: string, text: string): void {
   const path = cachePath(key);
   const fresh = `${path}.${process.pid}-${randomBytes(3).toString('hex')}`;
   try {
-    mkdirSync(dirname(path), { recursive: true });
+    createFolder(dirname(path));
     try {
       writeFileSync(fresh, JSON.stringify({ hash: sha256(text), text }));
       renameSync(fresh, path);

@@ -2,7 +2,7 @@ import { relative } from 'node:path';
 import type { Command } from 'commander';
 import { type BuildReport, buildAddon } from '../../generator/compile.js';
 import { EpgenError, EpgenUnsupportedError } from '../../generator/errors.js';
-import { generateTo } from '../../generator/generate.js';
+import { generateFor } from '../../generator/generate.js';
 import { findCommand } from '../../generator/toolchain.js';
 import { buildSummary } from '../build-summary.js';
 import { ensureImportsEntry } from '../imports-entry.js';
@@ -24,7 +24,7 @@ export function define(command: Command, { output }: Context): void {
   addSpecOptions(command);
   command
     .option('--out <dir>', 'folder to write (default: generated/<name>)')
-    .option('--force', 'write into a folder that holds another spec')
+    .option('--force', 'write even where another spec or other files are')
     .option(
       '--backend <name>',
       'cpu or cuda, repeatable (default: cpu)',
@@ -71,11 +71,11 @@ async function buildOne(
 ): Promise<BuildReport> {
   const { force, say, output } = context;
   const start = performance.now();
-  const { written, unchanged } = await generateTo(outDir, spec, source, { force });
-  output.record({ event: 'generated', name: spec.name, dir: outDir, written, unchanged });
-  if (written.length > 0) say(`wrote ${written.length} files to ${relative('', outDir) || '.'}`);
+  // The text appears with its addon, so that a build that fails leaves the module that was there.
+  const files = await generateFor(outDir, spec, source, { force });
   const report = await buildAddon({
     generatedDir: outDir,
+    files,
     spec,
     backend: 'cpu',
     onProgress: (progress) => {
@@ -84,6 +84,9 @@ async function buildOne(
       say(done === undefined ? text : `[${done}/${total}] ${text}`);
     },
   });
+  const { written, unchanged } = report.text;
+  output.record({ event: 'generated', name: spec.name, dir: outDir, written, unchanged });
+  if (written.length > 0) say(`wrote ${written.length} files to ${relative('', outDir) || '.'}`);
   return { ...report, seconds: (performance.now() - start) / 1000 };
 }
 

@@ -1,6 +1,7 @@
 import { relative, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { checkAll, checkFolder, type DriftReport } from '../../generator/check.js';
+import { EpgenError } from '../../generator/errors.js';
 import type { Context } from '../main.js';
 import type { Output } from '../output.js';
 
@@ -10,9 +11,18 @@ export function define(command: Command, { output, finish }: Context): void {
     .option('--json', 'print the result as one JSON record')
     .action(async (folders: string[]) => {
       const report = folders.length > 0 ? await checkEach(folders) : await checkAll(process.cwd());
+      if (report.folders.length === 0 && report.problems.length === 0) throw nothingToCheck();
       print(report, output);
       finish(report.problems.length === 0 ? 'ok' : 'check-failed');
     });
+}
+
+/** Most likely run in another folder than the project's: that must not pass as a check. */
+function nothingToCheck(): EpgenError {
+  return new EpgenError(
+    `Expected generated folders or specs to check but ${resolve()} has neither generated/ nor specs/`,
+    { code: 'EPGEN_ARGUMENT', hint: 'Run it in the project folder, or name the folders.' },
+  );
 }
 
 async function checkEach(folders: readonly string[]): Promise<DriftReport> {

@@ -15,8 +15,12 @@ export function define(command: Command, { output }: Context): void {
   addSpecOptions(command);
   command
     .option('--out <dir>', 'folder to write (default: generated/<name>)')
-    .option('--force', 'write into a folder that holds another spec')
+    .option('--force', 'write even where another spec or other files are')
     .option('--json', 'print one JSON record a spec')
+    .addHelpText(
+      'after',
+      '\nSpec files are not type-checked here: their values are checked when they are\nread. An editor or tsc checks the types.',
+    )
     .action(async (specs: string[], options: GenerateOptions) => {
       const { out, force = false, ...flags } = options;
       const selected = await selectSpecs(specs, {

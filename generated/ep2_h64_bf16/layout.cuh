@@ -140,6 +140,7 @@ struct alignas(128) DispatchShared {
     alignas(128) uint8_t stages[2048];  // [stage][piece]
     Mbarrier full[16];                  // [stage] the piece has come
     Mbarrier empty[16];                 // [stage] the piece has been used
+    Mbarrier counted[1];                // the selections of all experts are counted
     uint32_t channel_start[34];         // [channel + 1][destination] rows of earlier channels; last, all rows
     uint32_t expert_counts[64];         // [expert] selections
     uint32_t base[2];                   // [destination] first of this rank's rows there
@@ -149,11 +150,12 @@ struct alignas(128) DispatchShared {
 static_assert(offsetof(DispatchShared, stages) == 0, "layout drift: DispatchShared.stages");
 static_assert(offsetof(DispatchShared, full) == 2048, "layout drift: DispatchShared.full");
 static_assert(offsetof(DispatchShared, empty) == 2176, "layout drift: DispatchShared.empty");
-static_assert(offsetof(DispatchShared, channel_start) == 2304, "layout drift: DispatchShared.channel_start");
-static_assert(offsetof(DispatchShared, expert_counts) == 2440, "layout drift: DispatchShared.expert_counts");
-static_assert(offsetof(DispatchShared, base) == 2696, "layout drift: DispatchShared.base");
-static_assert(offsetof(DispatchShared, bad_choice) == 2704, "layout drift: DispatchShared.bad_choice");
-static_assert(offsetof(DispatchShared, aborted) == 2708, "layout drift: DispatchShared.aborted");
+static_assert(offsetof(DispatchShared, counted) == 2304, "layout drift: DispatchShared.counted");
+static_assert(offsetof(DispatchShared, channel_start) == 2312, "layout drift: DispatchShared.channel_start");
+static_assert(offsetof(DispatchShared, expert_counts) == 2448, "layout drift: DispatchShared.expert_counts");
+static_assert(offsetof(DispatchShared, base) == 2704, "layout drift: DispatchShared.base");
+static_assert(offsetof(DispatchShared, bad_choice) == 2712, "layout drift: DispatchShared.bad_choice");
+static_assert(offsetof(DispatchShared, aborted) == 2716, "layout drift: DispatchShared.aborted");
 static_assert(sizeof(DispatchShared) == dispatch::kSharedBytes, "layout drift: DispatchShared");
 
 /// Shared memory of a combine block.

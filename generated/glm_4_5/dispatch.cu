@@ -126,6 +126,7 @@ EPGEN_DEVICE void set_up(const Call& call, const DispatchArgs& args, Smem smem) 
             mbarrier_init(EPGEN_FIELD(smem, full) + i, 1);
             mbarrier_init(EPGEN_FIELD(smem, empty) + i, 1);
         }
+        mbarrier_init(EPGEN_FIELD(smem, counted), kNumMetaWarps);
         fence_mbarrier_init();
         st(EPGEN_FIELD(smem, bad_choice), kNoToken);
         st(EPGEN_FIELD(smem, aborted), group_gave_up(call) ? 1 : 0);
@@ -155,11 +156,11 @@ EPGEN_DEVICE void count_rows(const DispatchArgs& args, Smem smem) {
     }
 }
 
-/// Counts selections per expert and finds the first index that names no expert. One warp of the rank does it, beside
-/// the rows: nothing but the caller waits for these counts.
+/// Counts selections per expert and finds the first index that names no expert. The meta warps of the rank's first
+/// block do it, beside the rows: nothing but the caller waits for these counts.
 EPGEN_DEVICE void count_experts(const DispatchArgs& args, Smem smem) {
-    EPGEN_UNROLL
-    for (uint32_t choice = lane_idx(); choice < args.num_tokens * kNumTopk; choice += kWarpSize) {
+    const uint32_t first_choice = thread_idx() - kFirstMetaWarp * kWarpSize;
+    for (uint32_t choice = first_choice; choice < args.num_tokens * kNumTopk; choice += kNumMetaWarps * kWarpSize) {
         const int64_t expert = ld(topk_idx(args) + choice);
         if (expert >= 0 && expert < kNumExperts) {
             red_add_shared(EPGEN_FIELD(smem, expert_counts) + expert, 1);
@@ -168,6 +169,7 @@ EPGEN_DEVICE void count_experts(const DispatchArgs& args, Smem smem) {
         }
     }
     sync_warp();
+    if (lane_idx() == 0) mbarrier_arrive(EPGEN_FIELD(smem, counted));
 }
 
 /// Turns counts per channel into starts per channel; the line after the last channel gets the totals.
@@ -196,13 +198,16 @@ EPGEN_DEVICE void publish_rank_counts(const Call& call, const DispatchArgs& args
 }
 
 /// Tells every expert's owner how often this rank selected it. Relaxed, as the counts of ranks.
-EPGEN_DEVICE void publish_expert_counts(const Call& call, const DispatchArgs& args, Smem smem) {
+EPGEN_DEVICE bool publish_expert_counts(const Call& call, const DispatchArgs& args, Smem smem) {
+    // Acquires what the meta warps counted.
+    if (!wait_mbarrier_warp(call, Site{Phase::selections, -1, -1}, EPGEN_FIELD(smem, counted), 0)) return false;
     for (uint32_t expert = lane_idx(); expert < kNumExperts; expert += kWarpSize) {
         const auto control = peer_region(args.windows, expert / kNumLocalExperts, kControl);
         st_relaxed_sys(
             EPGEN_FIELD(control, expert_counts) + (args.rank_idx * kNumLocalExperts + expert % kNumLocalExperts),
             pack_word(ld(EPGEN_FIELD(smem, expert_counts) + expert), call.epoch));
     }
+    return true;
 }
 
 /// Finds where this rank's rows begin at each destination: lane d adds up what lower ranks send to rank d.
@@ -450,11 +455,10 @@ EPGEN_DEVICE void dispatch_block(const DispatchArgs& args) {
     } else if (warp_idx() == kStoreWarp) {
         ok = store_rows(call, args, smem);
     } else if (warp_idx() < kCountWarp) {
+        if (is_first_block) count_experts(args, smem);
         store_meta(args, smem);
     } else if (is_first_block) {
-        count_experts(args, smem);
-        publish_expert_counts(call, args, smem);
-        ok = receive_counts(call, args, smem);
+        ok = publish_expert_counts(call, args, smem) && receive_counts(call, args, smem);
     }
     if (!ok) red_add_shared(EPGEN_FIELD(smem, aborted), 1);
     sync_block();

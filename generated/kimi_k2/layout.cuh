@@ -45,15 +45,15 @@ static_assert(uint64_t{kMaxTokensPerRank} * kNumTopk < kNoToken,
 
 // Dispatch moves rows in pieces through a ring of stages in shared memory.
 namespace dispatch {
-constexpr uint32_t kNumStages = 10;
-constexpr uint32_t kPieceBytes = 3584;
-constexpr uint32_t kPiecesPerRow = 4;
-constexpr uint32_t kLastPieceBytes = 3584;
-constexpr uint32_t kStoreLag = 5;
+constexpr uint32_t kNumStages = 8;
+constexpr uint32_t kPieceBytes = 7168;
+constexpr uint32_t kPiecesPerRow = 2;
+constexpr uint32_t kLastPieceBytes = 7168;
+constexpr uint32_t kStoreLag = 4;
 constexpr uint32_t kNumMetaWarps = 5;
 constexpr uint32_t kNumWarps = 8;
 constexpr uint32_t kNumThreads = 256;
-constexpr uint32_t kSharedBytes = 38144;
+constexpr uint32_t kSharedBytes = 59648;
 static_assert(kPieceBytes % 16 == 0,
               "dispatch.pieceBytes must be a multiple of 16: pieces move as whole 16-byte vectors");
 static_assert(kLastPieceBytes % 16 == 0,
@@ -70,15 +70,15 @@ static_assert(kStoreLag >= 1, "dispatch.storeLag must be at least 1: stores over
 
 // Combine pulls rows in pieces into such a ring and sums them from there.
 namespace combine {
-constexpr uint32_t kNumStages = 10;
-constexpr uint32_t kPieceBytes = 3584;
-constexpr uint32_t kPiecesPerRow = 4;
-constexpr uint32_t kLastPieceBytes = 3584;
+constexpr uint32_t kNumStages = 8;
+constexpr uint32_t kPieceBytes = 7168;
+constexpr uint32_t kPiecesPerRow = 2;
+constexpr uint32_t kLastPieceBytes = 7168;
 constexpr uint32_t kNumReduceWarps = 7;
-constexpr uint32_t kVectorsPerThread = 1;
+constexpr uint32_t kVectorsPerThread = 2;
 constexpr uint32_t kNumWarps = 8;
 constexpr uint32_t kNumThreads = 256;
-constexpr uint32_t kSharedBytes = 36096;
+constexpr uint32_t kSharedBytes = 57600;
 static_assert(kPieceBytes % 16 == 0,
               "combine.pieceBytes must be a multiple of 16: pieces move as whole 16-byte vectors");
 static_assert(kLastPieceBytes % 16 == 0,
@@ -137,9 +137,10 @@ static_assert(sizeof(HandleHeader) == 1664, "layout drift: HandleHeader");
 
 /// Shared memory of a dispatch block.
 struct alignas(128) DispatchShared {
-    alignas(128) uint8_t stages[35840];  // [stage][piece]
-    Mbarrier full[10];                   // [stage] the piece has come
-    Mbarrier empty[10];                  // [stage] the piece has been used
+    alignas(128) uint8_t stages[57344];  // [stage][piece]
+    Mbarrier full[8];                    // [stage] the piece has come
+    Mbarrier empty[8];                   // [stage] the piece has been used
+    Mbarrier counted[1];                 // the selections of all experts are counted
     uint32_t channel_start[136];         // [channel + 1][destination] rows of earlier channels; last, all rows
     uint32_t expert_counts[384];         // [expert] selections
     uint32_t base[8];                    // [destination] first of this rank's rows there
@@ -147,26 +148,27 @@ struct alignas(128) DispatchShared {
     uint32_t aborted;                    // warps that gave up
 };
 static_assert(offsetof(DispatchShared, stages) == 0, "layout drift: DispatchShared.stages");
-static_assert(offsetof(DispatchShared, full) == 35840, "layout drift: DispatchShared.full");
-static_assert(offsetof(DispatchShared, empty) == 35920, "layout drift: DispatchShared.empty");
-static_assert(offsetof(DispatchShared, channel_start) == 36000, "layout drift: DispatchShared.channel_start");
-static_assert(offsetof(DispatchShared, expert_counts) == 36544, "layout drift: DispatchShared.expert_counts");
-static_assert(offsetof(DispatchShared, base) == 38080, "layout drift: DispatchShared.base");
-static_assert(offsetof(DispatchShared, bad_choice) == 38112, "layout drift: DispatchShared.bad_choice");
-static_assert(offsetof(DispatchShared, aborted) == 38116, "layout drift: DispatchShared.aborted");
+static_assert(offsetof(DispatchShared, full) == 57344, "layout drift: DispatchShared.full");
+static_assert(offsetof(DispatchShared, empty) == 57408, "layout drift: DispatchShared.empty");
+static_assert(offsetof(DispatchShared, counted) == 57472, "layout drift: DispatchShared.counted");
+static_assert(offsetof(DispatchShared, channel_start) == 57480, "layout drift: DispatchShared.channel_start");
+static_assert(offsetof(DispatchShared, expert_counts) == 58024, "layout drift: DispatchShared.expert_counts");
+static_assert(offsetof(DispatchShared, base) == 59560, "layout drift: DispatchShared.base");
+static_assert(offsetof(DispatchShared, bad_choice) == 59592, "layout drift: DispatchShared.bad_choice");
+static_assert(offsetof(DispatchShared, aborted) == 59596, "layout drift: DispatchShared.aborted");
 static_assert(sizeof(DispatchShared) == dispatch::kSharedBytes, "layout drift: DispatchShared");
 
 /// Shared memory of a combine block.
 struct alignas(128) CombineShared {
-    alignas(128) uint8_t stages[35840];  // [stage][piece]
-    Mbarrier full[10];                   // [stage] the piece has come
-    Mbarrier empty[10];                  // [stage] the piece has been used
+    alignas(128) uint8_t stages[57344];  // [stage][piece]
+    Mbarrier full[8];                    // [stage] the piece has come
+    Mbarrier empty[8];                   // [stage] the piece has been used
     uint32_t aborted;                    // warps that gave up
 };
 static_assert(offsetof(CombineShared, stages) == 0, "layout drift: CombineShared.stages");
-static_assert(offsetof(CombineShared, full) == 35840, "layout drift: CombineShared.full");
-static_assert(offsetof(CombineShared, empty) == 35920, "layout drift: CombineShared.empty");
-static_assert(offsetof(CombineShared, aborted) == 36000, "layout drift: CombineShared.aborted");
+static_assert(offsetof(CombineShared, full) == 57344, "layout drift: CombineShared.full");
+static_assert(offsetof(CombineShared, empty) == 57408, "layout drift: CombineShared.empty");
+static_assert(offsetof(CombineShared, aborted) == 57472, "layout drift: CombineShared.aborted");
 static_assert(sizeof(CombineShared) == combine::kSharedBytes, "layout drift: CombineShared");
 
 /// Shared memory of the layout query's block.

@@ -45,15 +45,15 @@ static_assert(uint64_t{kMaxTokensPerRank} * kNumTopk < kNoToken,
 
 // Dispatch moves rows in pieces through a ring of stages in shared memory.
 namespace dispatch {
-constexpr uint32_t kNumStages = 8;
-constexpr uint32_t kPieceBytes = 4096;
-constexpr uint32_t kPiecesPerRow = 2;
-constexpr uint32_t kLastPieceBytes = 4096;
-constexpr uint32_t kStoreLag = 4;
+constexpr uint32_t kNumStages = 7;
+constexpr uint32_t kPieceBytes = 8192;
+constexpr uint32_t kPiecesPerRow = 1;
+constexpr uint32_t kLastPieceBytes = 8192;
+constexpr uint32_t kStoreLag = 3;
 constexpr uint32_t kNumMetaWarps = 5;
 constexpr uint32_t kNumWarps = 8;
 constexpr uint32_t kNumThreads = 256;
-constexpr uint32_t kSharedBytes = 34048;
+constexpr uint32_t kSharedBytes = 58624;
 static_assert(kPieceBytes % 16 == 0,
               "dispatch.pieceBytes must be a multiple of 16: pieces move as whole 16-byte vectors");
 static_assert(kLastPieceBytes % 16 == 0,
@@ -71,14 +71,14 @@ static_assert(kStoreLag >= 1, "dispatch.storeLag must be at least 1: stores over
 // Combine pulls rows in pieces into such a ring and sums them from there.
 namespace combine {
 constexpr uint32_t kNumStages = 8;
-constexpr uint32_t kPieceBytes = 4096;
-constexpr uint32_t kPiecesPerRow = 2;
-constexpr uint32_t kLastPieceBytes = 4096;
+constexpr uint32_t kPieceBytes = 8192;
+constexpr uint32_t kPiecesPerRow = 1;
+constexpr uint32_t kLastPieceBytes = 8192;
 constexpr uint32_t kNumReduceWarps = 8;
-constexpr uint32_t kVectorsPerThread = 1;
+constexpr uint32_t kVectorsPerThread = 2;
 constexpr uint32_t kNumWarps = 9;
 constexpr uint32_t kNumThreads = 288;
-constexpr uint32_t kSharedBytes = 33024;
+constexpr uint32_t kSharedBytes = 65792;
 static_assert(kPieceBytes % 16 == 0,
               "combine.pieceBytes must be a multiple of 16: pieces move as whole 16-byte vectors");
 static_assert(kLastPieceBytes % 16 == 0,
@@ -137,9 +137,10 @@ static_assert(sizeof(HandleHeader) == 1536, "layout drift: HandleHeader");
 
 /// Shared memory of a dispatch block.
 struct alignas(128) DispatchShared {
-    alignas(128) uint8_t stages[32768];  // [stage][piece]
-    Mbarrier full[8];                    // [stage] the piece has come
-    Mbarrier empty[8];                   // [stage] the piece has been used
+    alignas(128) uint8_t stages[57344];  // [stage][piece]
+    Mbarrier full[7];                    // [stage] the piece has come
+    Mbarrier empty[7];                   // [stage] the piece has been used
+    Mbarrier counted[1];                 // the selections of all experts are counted
     uint32_t channel_start[136];         // [channel + 1][destination] rows of earlier channels; last, all rows
     uint32_t expert_counts[128];         // [expert] selections
     uint32_t base[8];                    // [destination] first of this rank's rows there
@@ -147,26 +148,27 @@ struct alignas(128) DispatchShared {
     uint32_t aborted;                    // warps that gave up
 };
 static_assert(offsetof(DispatchShared, stages) == 0, "layout drift: DispatchShared.stages");
-static_assert(offsetof(DispatchShared, full) == 32768, "layout drift: DispatchShared.full");
-static_assert(offsetof(DispatchShared, empty) == 32832, "layout drift: DispatchShared.empty");
-static_assert(offsetof(DispatchShared, channel_start) == 32896, "layout drift: DispatchShared.channel_start");
-static_assert(offsetof(DispatchShared, expert_counts) == 33440, "layout drift: DispatchShared.expert_counts");
-static_assert(offsetof(DispatchShared, base) == 33952, "layout drift: DispatchShared.base");
-static_assert(offsetof(DispatchShared, bad_choice) == 33984, "layout drift: DispatchShared.bad_choice");
-static_assert(offsetof(DispatchShared, aborted) == 33988, "layout drift: DispatchShared.aborted");
+static_assert(offsetof(DispatchShared, full) == 57344, "layout drift: DispatchShared.full");
+static_assert(offsetof(DispatchShared, empty) == 57400, "layout drift: DispatchShared.empty");
+static_assert(offsetof(DispatchShared, counted) == 57456, "layout drift: DispatchShared.counted");
+static_assert(offsetof(DispatchShared, channel_start) == 57464, "layout drift: DispatchShared.channel_start");
+static_assert(offsetof(DispatchShared, expert_counts) == 58008, "layout drift: DispatchShared.expert_counts");
+static_assert(offsetof(DispatchShared, base) == 58520, "layout drift: DispatchShared.base");
+static_assert(offsetof(DispatchShared, bad_choice) == 58552, "layout drift: DispatchShared.bad_choice");
+static_assert(offsetof(DispatchShared, aborted) == 58556, "layout drift: DispatchShared.aborted");
 static_assert(sizeof(DispatchShared) == dispatch::kSharedBytes, "layout drift: DispatchShared");
 
 /// Shared memory of a combine block.
 struct alignas(128) CombineShared {
-    alignas(128) uint8_t stages[32768];  // [stage][piece]
+    alignas(128) uint8_t stages[65536];  // [stage][piece]
     Mbarrier full[8];                    // [stage] the piece has come
     Mbarrier empty[8];                   // [stage] the piece has been used
     uint32_t aborted;                    // warps that gave up
 };
 static_assert(offsetof(CombineShared, stages) == 0, "layout drift: CombineShared.stages");
-static_assert(offsetof(CombineShared, full) == 32768, "layout drift: CombineShared.full");
-static_assert(offsetof(CombineShared, empty) == 32832, "layout drift: CombineShared.empty");
-static_assert(offsetof(CombineShared, aborted) == 32896, "layout drift: CombineShared.aborted");
+static_assert(offsetof(CombineShared, full) == 65536, "layout drift: CombineShared.full");
+static_assert(offsetof(CombineShared, empty) == 65600, "layout drift: CombineShared.empty");
+static_assert(offsetof(CombineShared, aborted) == 65664, "layout drift: CombineShared.aborted");
 static_assert(sizeof(CombineShared) == combine::kSharedBytes, "layout drift: CombineShared");
 
 /// Shared memory of the layout query's block.

@@ -17,7 +17,8 @@ enum class Phase : uint32_t {
     ready = 4,          // a peer's expert outputs
     stage_full = 5,     // a piece of a row in shared memory
     stage_empty = 6,    // a free stage in shared memory
-    group_alive = 7,    // nothing: the kernel asked whether a rank has given up
+    selections = 7,     // this rank's own selections per expert, counted by other warps
+    group_alive = 8,    // nothing: the kernel asked whether a rank has given up
 };
 
 constexpr const char* op_name(Op op) {
@@ -37,6 +38,7 @@ constexpr const char* phase_name(Phase phase) {
         case Phase::ready: return "ready";
         case Phase::stage_full: return "full stage";
         case Phase::stage_empty: return "empty stage";
+        case Phase::selections: return "own selections";
         case Phase::group_alive: return "no rank to have given up";
     }
     return "unknown";

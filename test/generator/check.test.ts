@@ -1,10 +1,11 @@
-import { appendFile, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { appendFile, cp, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { checkAll, checkFolder, type DriftReport } from '../../generator/check.js';
-import { EpgenSpecError } from '../../generator/errors.js';
+import { EpgenError, EpgenSpecError } from '../../generator/errors.js';
 import { generateTo } from '../../generator/generate.js';
+import { MODULE_MANIFEST } from '../../generator/project-manifest.js';
 import { parseSpec, type SpecInput } from '../../generator/spec.js';
 
 const spec = parseSpec({ ranks: 2, hidden: 64 }, 'test');
@@ -54,6 +55,15 @@ describe('checkFolder', () => {
     expect(report.problems[0]?.diff).toContain('\n-// mine\n');
   });
 
+  it('lists an empty folder, and a package.json that says something else', async () => {
+    await mkdir(join(dir, 'old', 'deep'), { recursive: true });
+    await writeFile(join(dir, 'package.json'), MODULE_MANIFEST);
+    expect(found(await checkFolder(dir))).toEqual([`stray generated/${spec.name}/old/deep`]);
+    await rm(join(dir, 'old'), { recursive: true });
+    await writeFile(join(dir, 'package.json'), '{ "type": "commonjs" }\n');
+    expect(found(await checkFolder(dir))).toEqual([`changed generated/${spec.name}/package.json`]);
+  });
+
   it.each([
     ['not JSON', 'unreadable'],
     ['{"ranks": 2}', 'unreadable'],
@@ -97,6 +107,26 @@ describe('checkAll', () => {
     ]);
     const diff = report.problems.find((one) => one.path.endsWith('edited/spec.json'))?.diff;
     expect(diff).toContain('-  "topk": 8,\n+  "topk": 2,');
+  });
+
+  it('finds a folder that was copied to another name', async () => {
+    const copy = join(root, 'generated', 'copy');
+    await cp(dir, copy, { recursive: true });
+    const report = await checkAll(root, load);
+    expect(found(report)).toEqual(['misnamed generated/copy']);
+    expect(report.problems[0]?.diff).toBe(
+      `Expected the output of copy but it holds that of ${spec.name}`,
+    );
+    expect(found(await checkFolder(copy))).toEqual([]);
+  });
+
+  it('throws what is no fault of a spec', async () => {
+    await mkdir(join(root, 'specs'));
+    await writeFile(join(root, 'specs', 'same.spec.ts'), '');
+    const full = async () => {
+      throw new EpgenError('the cache is full', { code: 'EPGEN_IO' });
+    };
+    await expect(checkAll(root, full)).rejects.toThrow('the cache is full');
   });
 
   it('finds nothing in an empty project', async () => {

@@ -10,14 +10,15 @@ import {
   rm,
   stat,
   truncate,
+  writeFile,
 } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { buildAddon } from '../../generator/compile.js';
 import { EpgenError, EpgenToolError } from '../../generator/errors.js';
-import { generateTo } from '../../generator/generate.js';
-import { parseSpec } from '../../generator/spec.js';
+import { generate, generateTo } from '../../generator/generate.js';
+import { parseSpec, specHash } from '../../generator/spec.js';
 
 const spec = parseSpec({ ranks: 2, hidden: 64 }, 'test');
 let root = '';
@@ -39,6 +40,18 @@ async function failureOf(work: Promise<unknown>): Promise<EpgenError> {
   );
   expect(error).toBeInstanceOf(EpgenError);
   return error as EpgenError;
+}
+
+const canMount = process.getuid?.() === 0 && tryMount();
+
+/** Containers often forbid mounts even to root. */
+function tryMount(): boolean {
+  try {
+    execFileSync('unshare', ['--mount', 'true'], { stdio: 'ignore' });
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 describe('buildAddon', () => {
@@ -64,6 +77,15 @@ describe('buildAddon', () => {
     expect(await readFile(join(generatedDir, 'index.js'), 'utf8')).toBe(text);
   });
 
+  it('makes an addon again whose bytes are others, though as many', async () => {
+    const path = join(generatedDir, 'addon', 'cpu.node');
+    const good = await readFile(path);
+    await writeFile(path, Buffer.alloc(good.length));
+    expect(await build()).toMatchObject({ upToDate: false });
+    // Compared here: expect takes half a minute over megabytes.
+    expect(good.equals(await readFile(path))).toBe(true);
+  });
+
   it('builds one folder twice at a time', async () => {
     await rm(join(generatedDir, 'addon'), { recursive: true });
     const [a, b] = await Promise.all([build(), build()]);
@@ -79,7 +101,7 @@ describe('buildAddon', () => {
     const error = await failureOf(build(dir));
     expect(error.code).toBe('EPGEN_COMPILE');
     expect(error.message).toMatch(/launch\.cpp:\d+:\d+: error: /);
-    expect(await readFile(join(dir, 'addon', 'cpu.node'))).toEqual(before);
+    expect(before.equals(await readFile(join(dir, 'addon', 'cpu.node')))).toBe(true);
   });
 
   it('names a missing compiler before it starts anything', async () => {
@@ -96,17 +118,67 @@ describe('buildAddon', () => {
   });
 });
 
-const canMount = process.getuid?.() === 0 && tryMount();
+describe('buildAddon with new text for a module that works', () => {
+  const changed = { ...parseSpec({ ranks: 2, hidden: 64, topk: 4 }, 'test'), name: spec.name };
+  const buildChanged = (dir: string, files = generate(changed)) =>
+    buildAddon({ generatedDir: dir, files, spec: changed, backend: 'cpu' });
+  let dir = '';
+  let before: Record<string, string> = {};
 
-/** Containers often forbid mounts even to root. */
-function tryMount(): boolean {
-  try {
-    execFileSync('unshare', ['--mount', 'true'], { stdio: 'ignore' });
-    return true;
-  } catch {
-    return false;
-  }
-}
+  beforeAll(async () => {
+    await build();
+    dir = join(root, 'changed', spec.name);
+    await cp(generatedDir, dir, { recursive: true });
+    before = await contents(dir);
+  });
+
+  it('leaves all of it when the compiler is missing', async () => {
+    vi.stubEnv('PATH', '/nonexistent');
+    try {
+      expect((await failureOf(buildChanged(dir))).code).toBe('EPGEN_TOOL');
+    } finally {
+      vi.unstubAllEnvs();
+    }
+    expect(await contents(dir)).toEqual(before);
+  });
+
+  it('leaves all of it when the text does not compile', async () => {
+    const files = new Map(generate(changed)).set('launch.cpp', 'mistake\n');
+    expect((await failureOf(buildChanged(dir, files))).code).toBe('EPGEN_COMPILE');
+    expect(await contents(dir)).toEqual(before);
+  });
+
+  it.skipIf(!canMount)('leaves all of it when the disk is full', async () => {
+    const disk = join(root, 'full');
+    await mkdir(disk);
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=64m', 'tmpfs', disk]);
+    try {
+      await cp(generatedDir, disk, { recursive: true });
+      await fillDisk(disk, 512 * 1024);
+      const old = await contents(disk);
+      const error = await failureOf(buildChanged(disk));
+      expect(error.message).toMatch(/cpu\.node: no space is left on the device/);
+      expect(await contents(disk)).toEqual(old);
+    } finally {
+      execFileSync('umount', [disk]);
+    }
+  });
+
+  it('brings text, wrapper and addon together', async () => {
+    const report = await buildChanged(dir);
+    expect(report).toMatchObject({ upToDate: false });
+    expect(report.text.written).toContain('spec.json');
+    for (const [name, text] of generate(changed)) {
+      expect(await readFile(join(dir, name), 'utf8')).toBe(text);
+    }
+    const loaded = { exports: {} as { specHash?: string } };
+    process.dlopen(loaded, report.addonPath);
+    expect(loaded.exports.specHash).toBe(specHash(changed));
+    expect(await readFile(join(dir, 'index.js'), 'utf8')).toContain(specHash(changed));
+    expect(await buildChanged(dir)).toMatchObject({ upToDate: true, text: { written: [] } });
+    expect((await readdir(dir)).filter((name) => name.endsWith('.tmp'))).toEqual([]);
+  });
+});
 
 describe.skipIf(!canMount)('buildAddon on a bad disk (needs root and mounts)', () => {
   it.each([
@@ -132,10 +204,10 @@ describe.skipIf(!canMount)('buildAddon on a bad disk (needs root and mounts)', (
 });
 
 /** Leaves less room than an addon needs. */
-async function fillDisk(disk: string): Promise<void> {
+async function fillDisk(disk: string, room = 32 * 1024): Promise<void> {
   const filler = join(disk, 'filler');
   execFileSync('sh', ['-c', 'cat /dev/zero > "$1" 2>/dev/null || true', 'sh', filler]);
-  await truncate(filler, (await stat(filler)).size - 32 * 1024);
+  await truncate(filler, (await stat(filler)).size - room);
 }
 
 async function remountReadOnly(disk: string): Promise<void> {

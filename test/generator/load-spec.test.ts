@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
@@ -83,4 +83,42 @@ export default defineSpec({ ranks: Shape.Ranks, hidden: await Promise.resolve(hi
     expect(error).toBeInstanceOf(EpgenSpecError);
     expect((error as Error).message).toMatch(message);
   });
+
+  it('finds the place of a throw in a folder with spaces and parentheses', async () => {
+    const folder = join(dir, 'my specs (old)');
+    await mkdir(folder);
+    const path = join(folder, 'a.spec.ts');
+    await writeFile(path, '\nthrow new RangeError("why");\n');
+    const message = await messageOf(loadSpec(path));
+    expect(message).toBe(`${path}:2:7: the spec threw RangeError: why`);
+  });
+
+  it.each([
+    ['Object.create(null)', '[Object: null prototype] {}'],
+    ['"text"', "'text'"],
+    ['null', 'null'],
+  ])('says what was thrown: %s', async (thrown, shown) => {
+    const path = await write('x.spec.ts', `throw ${thrown};\n`);
+    expect(await messageOf(loadSpec(path))).toContain(`the spec threw ${shown} (not an Error)`);
+  });
+
+  it.each([
+    ['process.exit(0);', ''],
+    ['try { process.exit(1) } catch {}', ''],
+    ['await null; exit();', "import { exit } from 'node:process';"],
+  ])('survives a spec with %s', async (statement, imports) => {
+    const text = `${imports}${statement}\nexport default { ranks: 2, hidden: 64 };\n`;
+    const path = await write('x.spec.ts', text);
+    const { exit } = process;
+    expect(await messageOf(loadSpec(path))).toMatch(
+      /x\.spec\.ts:1:\d+: the spec called process\.exit\([01]?\)$/,
+    );
+    expect(process.exit).toBe(exit);
+  });
 });
+
+async function messageOf(work: Promise<unknown>): Promise<string> {
+  const error = await work.catch((reason: unknown) => reason);
+  expect(error).toBeInstanceOf(EpgenSpecError);
+  return (error as Error).message;
+}

@@ -6,6 +6,7 @@ import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { EpgenError } from '../../generator/errors.js';
 import { generate, generateTo } from '../../generator/generate.js';
+import { makeFolder } from '../../generator/install-file.js';
 import { parseSpec } from '../../generator/spec.js';
 
 const run = promisify(execFile);
@@ -69,7 +70,6 @@ describe('generateTo', () => {
   });
 
   it.each([
-    ['index.ts', 'export const mine = 1;\n', 'index.ts to be epgen'],
     ['spec.json', 'not JSON', 'a spec.json that epgen did not write'],
     ['spec.json', '{"title": "mine"}', 'a spec.json that epgen did not write'],
   ])('refuses a foreign %s', async (name, text, message) => {
@@ -79,9 +79,41 @@ describe('generateTo', () => {
     expect(await contents(dir)).toEqual({ [name]: text });
   });
 
+  it('refuses a file among its own that another hand wrote', async () => {
+    await generateTo(dir, spec, 'test');
+    await writeFile(join(dir, 'index.ts'), 'export const mine = 1;\n');
+    expect((await failureOf(generateTo(dir, spec, 'test'))).message).toContain(
+      'index.ts to be epgen',
+    );
+  });
+
+  it.each(['index.ts', 'plan.json', 'index.js', 'index.d.ts', 'addon'])(
+    'refuses a folder with %s and no spec.json of epgen, unless forced',
+    async (name) => {
+      await mkdir(dir, { recursive: true });
+      await writeFile(join(dir, name), 'mine');
+      const error = await failureOf(generateTo(dir, spec, 'test'));
+      expect(error).toMatchObject({ code: 'EPGEN_IO', hint: expect.stringContaining('--force') });
+      expect(error.message).toBe(
+        `Expected ${dir} to be new or to hold epgen's spec.json but found ${name} without one`,
+      );
+      expect(await contents(dir)).toEqual({ [name]: 'mine' });
+      await generateTo(dir, spec, 'test', { force: true });
+    },
+  );
+
+  it('takes a folder that holds none of its names', async () => {
+    await mkdir(dir, { recursive: true });
+    await writeFile(join(dir, 'README.md'), 'mine');
+    await generateTo(dir, spec, 'test');
+    expect(await readFile(join(dir, 'README.md'), 'utf8')).toBe('mine');
+  });
+
   it('leaves files alone that it does not write', async () => {
-    await mkdir(join(dir, 'addon'), { recursive: true });
+    await generateTo(dir, spec, 'test');
+    await mkdir(join(dir, 'addon'));
     await writeFile(join(dir, 'addon', 'cpu.node'), 'binary');
+    await writeFile(join(dir, 'plan.json'), 'tampered');
     await generateTo(dir, spec, 'test');
     expect(await readFile(join(dir, 'addon', 'cpu.node'), 'utf8')).toBe('binary');
   });
@@ -142,6 +174,17 @@ describe.skipIf(!canMount)('a file system that takes no more (needs root and mou
     expect(error.message).toMatch(/^Cannot write .*: no space is left on the device \(ENOSPC\)$/);
     expect(error.hint).toBe('What was there before is unchanged.');
     expect(await contents(folder)).toEqual(before);
+  });
+
+  it('that is out of inodes is named', async () => {
+    await run('mount', ['-t', 'tmpfs', '-o', 'nr_inodes=2', 'none', mount]);
+    const error = await failureOf(generateTo(join(mount, 'x', 'y'), spec, 'test'));
+    expect(error.message).toBe(
+      `Cannot create ${join(mount, 'x', 'y')}: no space is left on the device (ENOSPC)`,
+    );
+    expect(await readdir(mount)).toEqual([]);
+    const cached = await failureOf(makeFolder(join(mount, 'a', 'b', 'c')));
+    expect(cached.message).toMatch(/^Cannot create .*: no space is left on the device \(ENOSPC\)$/);
   });
 
   it('that is read-only is named', async () => {

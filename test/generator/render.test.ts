@@ -75,6 +75,9 @@ describe('renderFile', () => {
     expect(() => renderFile('layout.cuh', rest as typeof view)).toThrow(
       /while rendering templates\/layout\.cuh\.hbs for ep2_h64_bf16$/,
     );
+    expect(() => renderFile('layout.cuh', rest as typeof view)).toThrow(
+      expect.objectContaining({ code: 'EPGEN_INTERNAL' }),
+    );
   });
 
   it('refuses a template that is not there', () => {

@@ -50,7 +50,7 @@ const cases: readonly [expr: string, broken: Partial<Plan>, kept: Partial<Plan>]
     dispatch({ sharedBytes: 232448 }),
   ],
   ['kNumThreads <= 1024', dispatch({ numThreads: 1056 }), dispatch({ numThreads: 1024 })],
-  ['kStoreLag < kNumStages', dispatch({ storeLag: 10 }), dispatch({ storeLag: 9 })],
+  ['kStoreLag < kNumStages', dispatch({ storeLag: 8 }), dispatch({ storeLag: 7 })],
   ['kStoreLag >= 1', dispatch({ storeLag: 0 }), dispatch({ storeLag: 1 })],
   ['kPieceBytes % 16 == 0', combine({ pieceBytes: 24 }), combine({ pieceBytes: 32 })],
   ['kLastPieceBytes % 16 == 0', combine({ lastPieceBytes: 24 }), combine({ lastPieceBytes: 32 })],
