@@ -104,6 +104,7 @@ const Module& module() {
         m.num_recv_buffers = spec::kNumRecvBuffers;
         m.window_bytes = spec::kWindowBytes;
         m.arena_bytes = spec::kArenaBytes;
+        m.control_bytes = spec::kControl.offset_bytes + sizeof(spec::Control);
         m.handle_header_bytes = sizeof(spec::HandleHeader);
         m.record_bytes = spec::kRecordBytes;
         m.row_bytes = spec::kRowBytes;
