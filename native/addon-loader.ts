@@ -48,7 +48,8 @@ export function loadAddon(
   backend: AddonBackend,
   addonDir: string | undefined,
 ): RawAddon {
-  const { spec, specHash, buildCommand } = description;
+  const { spec, specHash } = description;
+  const buildCommand = buildCommandOf(description, backend);
   const hint = `Build it: ${buildCommand}`;
   const path = findAddon(description, backend, addonDir);
   if (path === undefined) {
@@ -61,7 +62,7 @@ export function loadAddon(
       { hint },
     );
   }
-  const addon = requireAddon(path, description);
+  const addon = requireAddon(path, description, buildCommand);
   if (addon.specHash !== specHash) {
     throw new EpgenToolError(
       `Expected ${path} to be built from spec ${spec.name} (${short(specHash)}) but it was built from ${addon.name ?? 'another spec'} (${short(addon.specHash)})`,
@@ -71,7 +72,11 @@ export function loadAddon(
   return addon;
 }
 
-function requireAddon(path: string, { url, buildCommand }: ModuleDescription): RawAddon {
+function buildCommandOf({ buildCommand }: ModuleDescription, backend: AddonBackend): string {
+  return backend === 'cuda' ? `${buildCommand} --backend cuda` : buildCommand;
+}
+
+function requireAddon(path: string, { url }: ModuleDescription, buildCommand: string): RawAddon {
   try {
     return createRequire(url)(path) as RawAddon;
   } catch (error) {

@@ -3,13 +3,44 @@ export interface RawAddon {
   readonly name: string;
   readonly specHash: string;
   readonly backend: 'cpu' | 'cuda';
+  /** What its kernels were compiled for: `host`, or `sm_90a`. */
+  readonly arch: string;
+  /** What this machine has for the backend; null where it needs nothing. Never throws. */
+  probe(): RawProbe | null;
   openGroup(options: RawGroupOptions): RawGroup;
+}
+
+export interface RawProbe {
+  /** CUDA version of the driver, such as 13000; null without one. */
+  readonly driver: number | null;
+  /** CUDA version that the addon was built with. */
+  readonly runtime: number;
+  readonly devices: readonly RawDevice[];
+  /** How device `[from]` reaches the memory of device `[to]`. */
+  readonly links: readonly (readonly RawLink[])[];
+  /** Whether it does. */
+  readonly peerAccess: readonly (readonly boolean[])[];
+  /** Why the driver names no devices. */
+  readonly reason: string | null;
+}
+
+export type RawLink = 'self' | 'nvlink' | 'pcie' | 'none';
+
+export interface RawDevice {
+  readonly ordinal: number;
+  readonly name: string;
+  readonly major: number;
+  readonly minor: number;
+  readonly totalBytes: number;
+  readonly pciBusId: string;
 }
 
 export interface RawGroupOptions {
   readonly seed: bigint;
   readonly deadlineMs: number;
   readonly firstDeadlineMs: number;
+  /** Device ordinal per rank, by default 0, 1, 2, ...; the cpu backend takes no notice. */
+  readonly devices?: readonly number[];
 }
 
 export interface RawDispatchCall {
@@ -71,7 +102,7 @@ export interface RawGroup {
   dispatchLayout(rank: number, call: RawDispatchLayoutCall): Promise<void>;
   /** Resolves when the rank has done everything enqueued so far. */
   synchronize(rank: number): Promise<void>;
-  /** Keeps the rank busy for a while of virtual time. */
+  /** Keeps the rank busy for a while: of virtual time on the cpu backend. */
   delay(rank: number, virtualNs: number): void;
   /** What is called between `hold` and `release` starts together, where the backend can arrange it. */
   hold(): void;
@@ -80,6 +111,19 @@ export interface RawGroup {
   reset(epoch: number): Promise<void>;
   /** Kernels launched so far, per rank. */
   counters(): readonly RawCounters[];
+  /** Null where the rank's calls may use the memory, else what is there. */
+  refusal(rank: number, pointer: bigint, numBytes: number): string | null;
+  // What follows throws EPGEN_UNSUPPORTED on the cpu backend.
+  /** Names of the CUDA calls made since the group was opened, each once. */
+  cudaCalls(): readonly string[];
+  /** The rank's cudaStream_t. */
+  stream(rank: number): bigint;
+  /** Takes the time at this place of the rank's order; gives the event's number, below 4096 and then from 0 again. */
+  event(rank: number): number;
+  /** Time between two events that the rank has passed. */
+  elapsedMs(rank: number, from: number, to: number): number;
+  /** Makes all ranks go on from here at one time, on the devices themselves. */
+  startBarrier(): void;
   /** Aborts what runs; idempotent. */
   dispose(): Promise<void>;
 }

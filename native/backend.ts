@@ -1,42 +1,75 @@
-import { findAddon } from './addon-loader.js';
-import { EpgenUnsupportedError } from './errors.js';
+import { findAddon, loadAddon } from './addon-loader.js';
+import type { RawAddon } from './addon-types.js';
+import { cudaFit } from './cuda-fit.js';
+import { EpgenCudaError } from './errors.js';
 import { type Backend, type CheckedOptions, checkBackend } from './options.js';
 import type { ModuleDescription } from './spec-types.js';
 
-/** The backend of a group and why it is that one. */
+/** The addon of a group and why it is that one. */
 export interface BackendChoice {
-  readonly backend: 'cpu' | 'cuda';
+  readonly addon: RawAddon;
   readonly reason: string;
 }
 
 let hasWarned = false;
 
-/** Decides where a group runs; `EPGEN_BACKEND` replaces `auto` only. */
+/** Decides where a group runs and loads its addon; `EPGEN_BACKEND` replaces `auto` only. */
 export function chooseBackend(
   description: ModuleDescription,
-  { backend, addonDir }: CheckedOptions,
+  options: CheckedOptions,
 ): BackendChoice {
-  if (backend !== 'auto') return named(backend, 'option backend');
+  const { backend } = options;
+  if (backend !== 'auto') return named(description, options, backend, 'option backend');
   const fromEnvironment = process.env.EPGEN_BACKEND;
   if (fromEnvironment) {
     const replaced = checkBackend('EPGEN_BACKEND', fromEnvironment);
-    if (replaced !== 'auto') return named(replaced, 'EPGEN_BACKEND');
+    if (replaced !== 'auto') return named(description, options, replaced, 'EPGEN_BACKEND');
   }
-  const cuda = findAddon(description, 'cuda', addonDir);
-  if (cuda === undefined) {
-    return { backend: 'cpu', reason: `no cuda addon of ${description.spec.name} was built` };
-  }
-  const reason = `this version does not run cuda addons, so ${cuda} was passed over`;
-  warnOnce(reason);
-  return { backend: 'cpu', reason };
+  return automatic(description, options);
 }
 
-function named(backend: Exclude<Backend, 'auto'>, origin: string): BackendChoice {
-  if (backend === 'cpu') return { backend, reason: `${origin} is 'cpu'` };
-  throw new EpgenUnsupportedError(
-    `Expected ${origin} to be a backend that this version runs, 'cpu', but received 'cuda'`,
-    { hint: 'This version compiles kernels for cuda and runs them on cpu only.' },
-  );
+/** @throws EpgenToolError without an addon, EpgenCudaError on a machine that cannot run it. */
+function named(
+  description: ModuleDescription,
+  { addonDir, devices }: CheckedOptions,
+  backend: Exclude<Backend, 'auto'>,
+  origin: string,
+): BackendChoice {
+  const addon = loadAddon(description, backend, addonDir);
+  const reason = `${origin} is '${backend}'`;
+  if (backend === 'cpu') return { addon, reason };
+  const { buildCommand, spec } = description;
+  const fit = cudaFit(addon, { devices, buildCommand });
+  if (fit.fits) return { addon, reason: `${reason}: ${fit.machine}` };
+  throw new EpgenCudaError(`Expected to run ${spec.name} on cuda, but ${fit.problem}`, {
+    hint: `${fit.hint} backend: 'cpu' runs without devices.`,
+  });
+}
+
+function automatic(
+  description: ModuleDescription,
+  { addonDir, devices }: CheckedOptions,
+): BackendChoice {
+  const cpu = (reason: string): BackendChoice => ({
+    addon: loadAddon(description, 'cpu', addonDir),
+    reason,
+  });
+  const { buildCommand, spec } = description;
+  if (findAddon(description, 'cuda', addonDir) === undefined) {
+    return cpu(`no cuda addon of ${spec.name} was built`);
+  }
+  let problem: string;
+  try {
+    const addon = loadAddon(description, 'cuda', addonDir);
+    const fit = cudaFit(addon, { devices, buildCommand });
+    if (fit.fits) return { addon, reason: fit.machine };
+    problem = fit.problem;
+  } catch (error) {
+    problem = String(error instanceof Error ? error.message : error).split('\n', 1)[0] ?? '';
+  }
+  const choice = cpu(problem);
+  warnOnce(problem);
+  return choice;
 }
 
 function warnOnce(reason: string): void {

@@ -2,6 +2,7 @@
 export type ErrorCode =
   | 'EPGEN_ABORTED'
   | 'EPGEN_ARGUMENT'
+  | 'EPGEN_CUDA'
   | 'EPGEN_DEADLOCK'
   | 'EPGEN_DISPOSED'
   | 'EPGEN_FAULT'
@@ -66,6 +67,14 @@ export class EpgenUnsupportedError extends EpgenError {
   override readonly name = 'EpgenUnsupportedError';
   constructor(message: string, details?: ErrorDetails) {
     super('EPGEN_UNSUPPORTED', message, details);
+  }
+}
+
+/** The machine's GPUs or their driver cannot do what was asked: none or too few, of another architecture, out of memory, or failed. */
+export class EpgenCudaError extends EpgenError {
+  override readonly name = 'EpgenCudaError';
+  constructor(message: string, details?: ErrorDetails) {
+    super('EPGEN_CUDA', message, details);
   }
 }
 

@@ -13,6 +13,7 @@ export type { BitsOf, DType, ValuesOf } from './dtype.js';
 export type { ErrorCode, ErrorDetails } from './errors.js';
 export {
   EpgenArgumentError,
+  EpgenCudaError,
   EpgenError,
   EpgenStaleError,
   EpgenTimeoutError,

@@ -1,4 +1,3 @@
-import { loadAddon } from './addon-loader.js';
 import { chooseBackend } from './backend.js';
 import { dimensionsOf } from './dimensions.js';
 import { createGroup, type Group } from './group.js';
@@ -13,13 +12,12 @@ export async function openModule<const S extends Spec>(
   options: OpenGroupOptions = {},
 ): Promise<Group<S>> {
   const checked = checkOptions(options, description);
-  const { backend, reason } = chooseBackend(description, checked);
-  const addon = loadAddon(description, backend, checked.addonDir);
-  const { seed, deadlineMs, firstDeadlineMs } = checked;
+  const { addon, reason } = chooseBackend(description, checked);
+  const { seed, deadlineMs, firstDeadlineMs, devices } = checked;
   try {
-    const raw = addon.openGroup({ seed, deadlineMs, firstDeadlineMs });
-    const state = new GroupState(description, raw, backend);
-    return createGroup<S>({ state, devices: checked.devices, backendReason: reason });
+    const raw = addon.openGroup({ seed, deadlineMs, firstDeadlineMs, devices });
+    const state = new GroupState(description, raw, addon.backend);
+    return createGroup<S>({ state, devices, backendReason: reason });
   } catch (error) {
     throw errorFromRaw(error, dimensionsOf(description));
   }

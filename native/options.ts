@@ -15,7 +15,7 @@ export interface OpenGroupOptions {
   readonly deadlineMs?: number | undefined;
   /** The same for the first call of every rank, which may start late. Default: `deadlineMs`. */
   readonly firstDeadlineMs?: number | undefined;
-  /** Where compiled addons lie: `<addonDir>/<name>/cpu.node` or `<addonDir>/cpu.node`. Default: EPGEN_ADDON_DIR, then `addon/` beside the module. */
+  /** Where compiled addons lie: `<addonDir>/<name>/<backend>.node` or `<addonDir>/<backend>.node`. Default: EPGEN_ADDON_DIR, then `addon/` beside the module. */
   readonly addonDir?: string | undefined;
   /** Seed of the cpu backend's scheduler, a whole number below 2^64. Default: 0. */
   readonly seed?: number | bigint | undefined;

@@ -92,6 +92,13 @@ export class RankState {
     return undefined;
   }
 
+  /** Why the rank's calls can't use memory; undefined where they can. */
+  refusal(pointer: bigint, numBytes: number): string | undefined {
+    if (this.isInWindow(pointer, numBytes)) return undefined;
+    if (this.allocationAt(pointer, numBytes)) return undefined;
+    return this.group.callSync((raw) => raw.refusal(this.idx, pointer, numBytes)) ?? undefined;
+  }
+
   /** Reads after all work enqueued before; also tells of an error that no caller has heard of yet. */
   async read(pointer: bigint, numBytes: number): Promise<ArrayBuffer> {
     const buffer = await this.group.call((raw) => raw.read(this.idx, pointer, numBytes));

@@ -65,8 +65,8 @@ export class Rank<S extends Spec = Spec> {
   }
 
   /**
-   * A tensor over memory of this rank that something else owns: inside one of its tensors or its window, at a multiple of
-   * 16. Nothing tells it when a view of the window goes to a later call.
+   * A tensor over memory of this rank that something else owns: inside one of its tensors, its window or, on cuda, any
+   * allocation of its device, at a multiple of 16. Nothing tells it when a view of the window goes to a later call.
    */
   tensorFromPointer<D extends DType, const Shape extends readonly number[]>(
     dtype: D,
@@ -82,12 +82,22 @@ export class Rank<S extends Spec = Spec> {
       );
     }
     const owner = this.#state.allocationAt(pointer, numBytes);
-    if (owner === undefined && !this.#state.isInWindow(pointer, numBytes)) {
+    const found = this.#state.refusal(pointer, numBytes);
+    if (found !== undefined) {
       throw new EpgenArgumentError(
-        `Expected pointer to have ${numBytes} bytes in one tensor or in the window of rank ${this.index} but received ${describe(pointer)}`,
+        `Expected pointer to have ${numBytes} bytes in one tensor or in the window of rank ${this.index} but received ${describe(pointer)}: ${found}`,
       );
     }
-    return createTensor(dtype, checked.shape, borrowedStorage(this.#state, pointer, owner));
+    return createTensor(
+      dtype,
+      checked.shape,
+      borrowedStorage(this.#state, { pointer, numBytes }, owner),
+    );
+  }
+
+  /** The rank's `cudaStream_t`, for work of one's own on its memory; throws `EpgenUnsupportedError` on cpu. */
+  get stream(): bigint {
+    return this.#state.group.callSync((raw) => raw.stream(this.index));
   }
 
   /**

@@ -1,7 +1,14 @@
 // Turns what the addon rejects with into epgen's errors.
 import type { RawExpertIndexDetail, RawTimeoutDetail } from './addon-types.js';
 import type { Dimensions } from './dimensions.js';
-import { EpgenArgumentError, EpgenError, EpgenTimeoutError, type ErrorCode } from './errors.js';
+import {
+  EpgenArgumentError,
+  EpgenCudaError,
+  EpgenError,
+  EpgenTimeoutError,
+  EpgenUnsupportedError,
+  type ErrorCode,
+} from './errors.js';
 import { timeoutMessage } from './timeout-message.js';
 
 interface RawError extends Error {
@@ -44,15 +51,27 @@ export function errorFromRaw(error: unknown, dims: Dimensions): unknown {
       return new EpgenError(code, message, { cause: error, hint: RECOVER_HINT });
     case 'EPGEN_DEADLOCK':
       return new EpgenError(code, message, { cause: error, hint: RECOVER_HINT });
+    case 'EPGEN_CUDA':
+      return new EpgenCudaError(message, { cause: error, hint: cudaHint(detail) });
+    case 'EPGEN_UNSUPPORTED':
+      return new EpgenUnsupportedError(message, { cause: error });
     case 'EPGEN_DISPOSED':
     case 'EPGEN_STALE':
     case 'EPGEN_TOOL':
-    case 'EPGEN_UNSUPPORTED':
       return new EpgenError(code, message, { cause: error });
     default:
       code satisfies never;
       return error;
   }
+}
+
+function cudaHint(detail: unknown): string {
+  if (typeof detail === 'object' && detail !== null && 'name' in detail) {
+    if (detail.name === 'cudaErrorMemoryAllocation') {
+      return 'End what else uses the device, lower arenaBytes or ht.maxTokensPerRank in the spec, or choose other devices.';
+    }
+  }
+  return `${RECOVER_HINT} Where it is refused too, the device is lost to this process.`;
 }
 
 /** Whether the addon tells of an index that a kernel found wrong. What it rejects with that was itself performed. */

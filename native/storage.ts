@@ -52,10 +52,10 @@ export function handleStorage(block: ArenaBlock, offset: number, numRecoveries: 
   };
 }
 
-/** Memory of the rank whose contents the caller answers for; `owner` is what it lies in, unless that is the window. */
+/** Memory of the rank whose contents the caller answers for; `owner` is what of the arena it lies in, if it does. */
 export function borrowedStorage(
   rank: RankState,
-  pointer: bigint,
+  { pointer, numBytes }: Pick<Allocation, 'pointer' | 'numBytes'>,
   owner: Allocation | undefined,
 ): Storage {
   return {
@@ -64,7 +64,8 @@ export function borrowedStorage(
     windowOffset: undefined,
     // An address that the addon refuses would leave the other ranks of a call waiting; one that it takes again is another's.
     assertLive: (name) => {
-      if (owner?.isFreed) throw stale(name, 'the tensor that it pointed into was freed');
+      const isFreed = owner?.isFreed || rank.refusal(pointer, numBytes) !== undefined;
+      if (isFreed) throw stale(name, 'the memory that it pointed to was freed');
     },
     sealedReason: NOT_SEALED,
     seal: NOTHING_TO_DO,

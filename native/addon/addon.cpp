@@ -3,6 +3,7 @@
 
 #include <memory>
 
+#include "addon/convert.hpp"
 #include "addon/group_object.hpp"
 #include "runtime/module.hpp"
 
@@ -10,9 +11,15 @@ namespace epgen::addon {
 namespace {
 
 // Group::Group(const Module& module, const GroupOptions& options)
-// openGroup(o: { seed: bigint; deadlineMs: number; firstDeadlineMs: number }): RawGroup
+// openGroup(o: { seed: bigint; deadlineMs: number; firstDeadlineMs: number; devices: number[] }): RawGroup
 Napi::Value open_group(const Napi::CallbackInfo& info) {
     return info.Env().GetInstanceData<Napi::FunctionReference>()->New({info[0]});
+}
+
+// Value probe_backend()
+// probe(): RawProbe | null
+Napi::Value probe(const Napi::CallbackInfo& info) {
+    return to_js(info.Env(), probe_backend());
 }
 
 Napi::Object initialise(Napi::Env env, Napi::Object exports) {
@@ -21,6 +28,8 @@ Napi::Object initialise(Napi::Env env, Napi::Object exports) {
     exports["name"] = Napi::String::New(env, module().name);
     exports["specHash"] = Napi::String::New(env, module().spec_hash);
     exports["backend"] = Napi::String::New(env, backend_name());
+    exports["arch"] = Napi::String::New(env, backend_arch());
+    exports["probe"] = Napi::Function::New(env, probe, "probe");
     exports["openGroup"] = Napi::Function::New(env, open_group, "openGroup");
     return exports;
 }

@@ -36,6 +36,7 @@ Napi::Value raw_counts(Napi::Env env, const Counts& counts) {
 Napi::Value to_js(Napi::Env env, const Value& value) {
     return std::visit(Overloaded{
                           [&](std::monostate) -> Napi::Value { return env.Null(); },
+                          [&](bool flag) -> Napi::Value { return Napi::Boolean::New(env, flag); },
                           [&](double number) -> Napi::Value { return Napi::Number::New(env, number); },
                           [&](int64_t number) -> Napi::Value { return Napi::BigInt::New(env, number); },
                           [&](uint64_t number) -> Napi::Value { return Napi::BigInt::New(env, number); },

@@ -1,5 +1,6 @@
 #include "addon/group_object.hpp"
 
+#include <numeric>
 #include <span>
 #include <system_error>
 #include <utility>
@@ -8,6 +9,16 @@
 
 namespace epgen::addon {
 namespace {
+
+/// An ordinal for every rank: 0, 1, 2, ... where none are given.
+std::vector<uint32_t> unpack_devices(Napi::Value value) {
+    std::vector<uint32_t> devices(module().num_ranks);
+    std::iota(devices.begin(), devices.end(), 0);
+    if (value.IsUndefined()) return devices;
+    const Napi::Object list = unpack_object(value, "devices");
+    for (uint32_t& device : devices) device = unpack_uint32(list[device], "devices");
+    return devices;
+}
 
 uint32_t unpack_rank(const Napi::CallbackInfo& info) {
     return unpack_uint32(info[0], "rank");
@@ -19,6 +30,7 @@ GroupOptions unpack_options(Napi::Value value) {
         .seed = unpack_bigint(options["seed"], "seed"),
         .deadline_ms = unpack_milliseconds(options["deadlineMs"], "deadlineMs"),
         .first_deadline_ms = unpack_milliseconds(options["firstDeadlineMs"], "firstDeadlineMs"),
+        .devices = unpack_devices(options["devices"]),
     };
 }
 
@@ -77,6 +89,12 @@ Napi::Function GroupObject::define(Napi::Env env) {
                            InstanceMethod<&GroupObject::release>("release"),
                            InstanceMethod<&GroupObject::reset>("reset"),
                            InstanceMethod<&GroupObject::counters>("counters"),
+                           InstanceMethod<&GroupObject::refusal>("refusal"),
+                           InstanceMethod<&GroupObject::cuda_calls>("cudaCalls"),
+                           InstanceMethod<&GroupObject::stream>("stream"),
+                           InstanceMethod<&GroupObject::event>("event"),
+                           InstanceMethod<&GroupObject::elapsed_ms>("elapsedMs"),
+                           InstanceMethod<&GroupObject::start_barrier>("startBarrier"),
                            InstanceMethod<&GroupObject::dispose>("dispose"),
                        });
 }

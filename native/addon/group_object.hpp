@@ -19,7 +19,7 @@ class GroupObject : public Napi::ObjectWrap<GroupObject> {
 public:
     static Napi::Function define(Napi::Env env);
 
-    /// `info[0]`: { seed: bigint, deadlineMs: number, firstDeadlineMs: number }
+    /// `info[0]`: { seed: bigint, deadlineMs: number, firstDeadlineMs: number, devices: number[] }
     explicit GroupObject(const Napi::CallbackInfo& info);
     ~GroupObject() override;
 
@@ -42,6 +42,12 @@ private:
     void release(const Napi::CallbackInfo& info);
     Napi::Value reset(const Napi::CallbackInfo& info);
     Napi::Value counters(const Napi::CallbackInfo& info);
+    Napi::Value refusal(const Napi::CallbackInfo& info);
+    Napi::Value cuda_calls(const Napi::CallbackInfo& info);
+    Napi::Value stream(const Napi::CallbackInfo& info);
+    Napi::Value event(const Napi::CallbackInfo& info);
+    Napi::Value elapsed_ms(const Napi::CallbackInfo& info);
+    void start_barrier(const Napi::CallbackInfo& info);
     Napi::Value dispose(const Napi::CallbackInfo& info);
 
     /// A promise for what `start` begins; an Error that it throws rejects the promise. `wanted` as in throwing_error.

@@ -6,7 +6,10 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <string>
+#include <vector>
 
+#include "runtime/device_hooks.hpp"
 #include "runtime/module.hpp"
 #include "runtime/outcome.hpp"
 
@@ -29,7 +32,8 @@ struct RankMemory {
 };
 
 struct BackendOptions {
-    uint64_t seed;  // of the order in which emulated ranks and threads run
+    uint64_t seed;                  // of the order in which emulated ranks and threads run
+    std::vector<uint32_t> devices;  // ordinal per rank; means nothing to a backend without devices
     /// A kernel has completed the tag of one of the rank's count records.
     std::function<void(uint32_t rank_idx, uint32_t record_idx)> on_counts;
     /// Kernels can't go on. `rank_idx` is the culprit, where there is one. What is queued is dropped.
@@ -61,13 +65,23 @@ public:
     virtual void hold() = 0;
     virtual void release() = 0;
 
+    /// Nothing where the rank's kernels may use memory that the group does not own, else what that memory is.
+    virtual std::optional<std::string> refusal(uint32_t rank_idx, uint64_t address, uint64_t num_bytes) const = 0;
+
+    /// What only a backend with devices has; null elsewhere.
+    virtual DeviceHooks* hooks() { return nullptr; }
+
     /// With all streams empty: makes streams usable after a failure, clears all records and sets the control words of
-    /// all windows as if `epoch` calls had been made.
+    /// all windows as if `epoch` calls had been made. Throws where a device can't be used any more.
     virtual void reset(uint32_t epoch) = 0;
 };
 
 /// The backend that this addon was built with.
 const char* backend_name();
+/// What its kernels were compiled for.
+const char* backend_arch();
+/// What this machine has for it: see RawProbe in addon-types.ts; null where it needs nothing. Never throws.
+Value probe_backend();
 std::unique_ptr<Backend> open_backend(const Module& module, BackendOptions options);
 
 }  // namespace epgen

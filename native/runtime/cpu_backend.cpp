@@ -86,6 +86,10 @@ public:
         machine_.enqueue(rank_idx, simt::Callback{done_of(std::move(end))});
     }
 
+    std::optional<std::string> refusal(uint32_t, uint64_t, uint64_t) const override {
+        return "no memory of the emulated machine";
+    }
+
     void hold() override { machine_.hold(); }
     void release() override { machine_.release(); }
 
@@ -144,6 +148,14 @@ private:
 
 const char* backend_name() {
     return "cpu";
+}
+
+const char* backend_arch() {
+    return "host";
+}
+
+Value probe_backend() {
+    return {};
 }
 
 std::unique_ptr<Backend> open_backend(const Module& module, BackendOptions options) {

@@ -9,7 +9,7 @@
 
 namespace epgen {
 
-enum class ErrorCode { argument, timeout, deadlock, fault, aborted, disposed };
+enum class ErrorCode { argument, timeout, deadlock, fault, cuda, aborted, disposed, unsupported };
 
 constexpr const char* error_code_name(ErrorCode code) {
     switch (code) {
@@ -17,8 +17,10 @@ constexpr const char* error_code_name(ErrorCode code) {
         case ErrorCode::timeout: return "EPGEN_TIMEOUT";
         case ErrorCode::deadlock: return "EPGEN_DEADLOCK";
         case ErrorCode::fault: return "EPGEN_FAULT";
+        case ErrorCode::cuda: return "EPGEN_CUDA";
         case ErrorCode::aborted: return "EPGEN_ABORTED";
         case ErrorCode::disposed: return "EPGEN_DISPOSED";
+        case ErrorCode::unsupported: return "EPGEN_UNSUPPORTED";
     }
     return "EPGEN_FAULT";
 }

@@ -12,6 +12,7 @@ namespace epgen {
 Group::Group(const Module& module, const GroupOptions& options) : module_(module), options_(options) {
     backend_ = open_backend(
         module, {.seed = options.seed,
+                 .devices = options.devices,
                  .on_counts = [this](uint32_t rank_idx, uint32_t record_idx) { counts_written(rank_idx, record_idx); },
                  .on_failure = [this](std::optional<uint32_t> culprit,
                                       Error error) { machine_failed(culprit, std::move(error)); }});
@@ -95,12 +96,13 @@ void Group::append_waiting(RankState& rank) {
             if (operation->record_tag == 0) return;
         }
         rank.waiting.pop_front();
-        rank.appended.push_back(operation);
+        if (operation->kind != OperationKind::mark) rank.appended.push_back(operation);
         switch (operation->kind) {
             case OperationKind::dispatch: ++rank.launched.dispatch; break;
             case OperationKind::combine: ++rank.launched.combine; break;
             case OperationKind::dispatch_layout: ++rank.launched.dispatch_layout; break;
-            case OperationKind::transfer: break;
+            case OperationKind::transfer:
+            case OperationKind::mark: break;
         }
         std::exchange(operation->append, nullptr)(operation);
     }
@@ -113,7 +115,7 @@ void Group::take_record(RankState& rank, const OperationPtr& operation) {
     operation->record_idx = static_cast<uint32_t>(free - rank.records.begin());
     operation->record_tag = ++rank.last_tag == 0 ? ++rank.last_tag : rank.last_tag;
     CountRecord& record = *rank.memory.count_record(operation->record_idx);
-    record.tag = 0;
+    std::atomic_ref(record.tag).store(0, std::memory_order_relaxed);  // the backend may be looking
     record.bad_token_idx = kNoToken;
 }
 

@@ -8,6 +8,7 @@
 #include <mutex>
 #include <optional>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "runtime/backend.hpp"
@@ -18,8 +19,9 @@ namespace epgen {
 
 struct GroupOptions {
     uint64_t seed;
-    double deadline_ms;        // longest time that one wait of a call may take
-    double first_deadline_ms;  // the same for a rank's first collective call
+    double deadline_ms;             // longest time that one wait of a call may take
+    double first_deadline_ms;       // the same for a rank's first collective call
+    std::vector<uint32_t> devices;  // ordinal per rank; means nothing to a backend without devices
 };
 
 /// Addresses are device addresses of the rank that makes the call.
@@ -82,6 +84,17 @@ public:
 
     std::vector<LaunchCounters> launched();
 
+    /// Nothing where the rank's calls may use `num_bytes` at `address`, else what is there.
+    std::optional<std::string> refusal(uint32_t rank_idx, uint64_t address, uint64_t num_bytes);
+
+    // group_devices.cpp; EPGEN_UNSUPPORTED on a backend without devices.
+    std::vector<std::string> device_calls();
+    uint64_t stream(uint32_t rank_idx);
+    /// Takes the time at this place of the rank's stream; the event comes around again after kNumTimingEvents others.
+    uint32_t record_time(uint32_t rank_idx);
+    float elapsed_ms(uint32_t rank_idx, uint32_t from_event_idx, uint32_t to_event_idx);
+    void start_barrier();
+
     /// Ends everything pending with EPGEN_DISPOSED, stops what runs and waits for it. Repeating it does nothing.
     void shut_down();
 
@@ -102,6 +115,8 @@ private:
     uint64_t handle_bytes(uint64_t num_tokens) const;
     uint64_t number_collective(RankState& rank, Operation& operation);
     void set_windows(std::byte* (&window)[kMaxRanks]) const;
+
+    DeviceHooks& hooks() const;
 
     // group.cpp: the way of an operation through its stream.
     void require_open() const;

@@ -107,7 +107,12 @@ void Group::advance() {
     if (state_ == State::failing) conclude_timeout();
     // A record is free again by the time that its kernel has ended, so nothing waits for one now.
     if (!reset_) return;
-    backend_->reset(reset_->epoch);
+    try {
+        backend_->reset(reset_->epoch);
+    } catch (const Error& error) {
+        std::exchange(reset_, std::nullopt)->completion(error);
+        return;
+    }
     for (RankState& rank : ranks_) {
         rank.records.fill(nullptr);
         rank.unreported.reset();

@@ -26,10 +26,13 @@ std::byte* Group::memory_at(const RankState& rank, const char* name, uint64_t ad
     const uint64_t window_offset = address - address_of(rank.memory.window);
     const bool in_window = window_offset < module_.window_bytes && num_bytes <= module_.window_bytes - window_offset;
     if (!in_window && !rank.arena.contains(address, num_bytes)) {
-        refuse(name,
-               std::to_string(num_bytes) + " bytes in one tensor or in the window of rank " +
-                   std::to_string(rank.rank_idx),
-               address_text(address));
+        const auto found = backend_->refusal(rank.rank_idx, address, num_bytes);
+        if (found) {
+            refuse(name,
+                   std::to_string(num_bytes) + " bytes in one tensor or in the window of rank " +
+                       std::to_string(rank.rank_idx),
+                   address_text(address) + ", which is " + *found);
+        }
     }
     if (address % alignment != 0) {
         refuse(name, "aligned to " + std::to_string(alignment) + " bytes", address_text(address));
@@ -55,6 +58,15 @@ void Group::free(uint32_t rank_idx, uint64_t address) {
     if (!rank_at(rank_idx).arena.release(address)) {
         refuse("pointer", "the start of a block of rank " + std::to_string(rank_idx), address_text(address));
     }
+}
+
+std::optional<std::string> Group::refusal(uint32_t rank_idx, uint64_t address, uint64_t num_bytes) {
+    const std::lock_guard lock(mutex_);
+    const RankState& rank = rank_at(rank_idx);
+    if (rank.arena.contains(address, num_bytes)) return std::nullopt;
+    const uint64_t window_offset = address - address_of(rank.memory.window);
+    if (window_offset < module_.window_bytes && num_bytes <= module_.window_bytes - window_offset) return std::nullopt;
+    return backend_->refusal(rank_idx, address, num_bytes);
 }
 
 uint64_t Group::num_arena_bytes_in_use() {

@@ -74,6 +74,7 @@ struct Module {
     uint32_t num_recv_buffers;
     uint64_t window_bytes;
     uint64_t arena_bytes;
+    uint64_t control_bytes;  // of a window, from its start: all that reset_control() writes
     uint64_t handle_header_bytes;
     uint64_t record_bytes;  // a CountRecord and the counts that follow it
     uint64_t row_bytes;

@@ -10,7 +10,8 @@
 
 namespace epgen {
 
-enum class OperationKind { dispatch, combine, dispatch_layout, transfer };
+/// A mark is part of a stream that nobody waits for.
+enum class OperationKind { dispatch, combine, dispatch_layout, transfer, mark };
 
 struct Operation {
     OperationKind kind;

@@ -34,6 +34,7 @@ struct RankState {
     LaunchCounters launched;
     uint64_t num_collectives = 0;  // calls accepted since the group was opened or reset
     uint32_t last_tag = 0;
+    uint32_t num_marks = 0;  // timing events recorded so far
     bool called_before = false;  // has made its first collective call
     bool gave_up = false;        // its fault record is taken
     bool owes_cause = false;     // its call is why the group stopped, and nobody has been told yet

@@ -1,0 +1,276 @@
+#include "runtime/cuda_rank.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <cstdio>
+#include <cstring>
+#include <string>
+#include <utility>
+
+#include "device/kernel.cuh"
+#include "runtime/cuda_kernels.hpp"
+
+namespace epgen {
+namespace {
+
+constexpr uint64_t kCacheLineBytes = 128;
+/// kAborted and kRecorded of device/wait.cuh: leave, and leave no record, for the host knows why.
+constexpr uint32_t kAbortedByHost = 3;
+
+constexpr uint64_t round_up(uint64_t value, uint64_t step) {
+    return (value + step - 1) / step * step;
+}
+
+uint64_t record_stride(const Module& module) {
+    return round_up(module.record_bytes, kCacheLineBytes);
+}
+
+std::string gigabytes(uint64_t num_bytes) {
+    char text[32];
+    std::snprintf(text, sizeof text, "%.3f GiB", static_cast<double>(num_bytes) / (1 << 30));
+    return text;
+}
+
+}  // namespace
+
+std::future<void> CudaRank::allocate() {
+    return worker_.ask([this] {
+        api_.call(EPGEN_CUDA(cudaSetDevice), static_cast<int>(api_.device()));
+        cudaStream_t stream;
+        api_.call(EPGEN_CUDA(cudaStreamCreateWithFlags), &stream, cudaStreamNonBlocking);
+        stream_.reset(stream);
+        int least, greatest;
+        api_.call(EPGEN_CUDA(cudaDeviceGetStreamPriorityRange), &least, &greatest);
+        api_.call(EPGEN_CUDA(cudaStreamCreateWithPriority), &stream, cudaStreamNonBlocking, greatest);
+        abort_stream_.reset(stream);
+
+        window_ = allocate_device(module_.window_bytes, "window");
+        arena_ = allocate_device(module_.arena_bytes, "arena");
+        api_.call(EPGEN_CUDA(cudaMemsetAsync), window_.get(), 0, module_.window_bytes, stream_.get());
+        api_.call(EPGEN_CUDA(cudaMemsetAsync), arena_.get(), 0, module_.arena_bytes, stream_.get());
+        const uint64_t record_bytes = kNumCountRecords * record_stride(module_) + sizeof(FaultRecord);
+        records_ = allocate_pinned(record_bytes, "records");
+        std::memset(records_.get(), 0, record_bytes);
+        control_ = allocate_pinned(module_.control_bytes + sizeof(uint32_t), "control words");
+        std::memcpy(control_.get() + module_.control_bytes, &kAbortedByHost, sizeof kAbortedByHost);
+        staging_.emplace(allocate_pinned(CudaStaging::kBytes, "staging memory"));
+
+        completions_.open();
+        while (timing_events_.size() < kNumTimingEvents) {
+            cudaEvent_t event;
+            api_.call(EPGEN_CUDA(cudaEventCreate), &event);
+            timing_events_.emplace_back(event);
+        }
+        load_kernels();
+    });
+}
+
+DeviceMemory CudaRank::allocate_device(uint64_t num_bytes, const char* purpose) const {
+    void* data;
+    const cudaError_t code = api_.attempt(EPGEN_CUDA(cudaMalloc), &data, std::max<uint64_t>(num_bytes, 1));
+    if (code == cudaSuccess) return DeviceMemory(static_cast<std::byte*>(data));
+    size_t free_bytes = 0, total_bytes = 0;
+    api_.attempt(EPGEN_CUDA(cudaMemGetInfo), &free_bytes, &total_bytes);
+    const std::string found = " of " + std::to_string(num_bytes) + " bytes (" + gigabytes(num_bytes) + ") for the " +
+                              purpose + " of rank " + std::to_string(rank_idx_) + ", with " + gigabytes(free_bytes) +
+                              " of " + gigabytes(total_bytes) + " free (a rank takes " +
+                              gigabytes(module_.window_bytes) + " for its window and " +
+                              gigabytes(module_.arena_bytes) + " for its arena),";
+    throw cuda_error("cudaMalloc", code, api_.device(), found);
+}
+
+DeviceMemory CudaRank::allocate_shared(uint64_t num_bytes) {
+    DeviceMemory memory;
+    worker_.ask([&] { memory = allocate_device(num_bytes, "start barrier"); }).get();
+    return memory;
+}
+
+PinnedMemory CudaRank::allocate_pinned(uint64_t num_bytes, const char* purpose) const {
+    void* data;
+    const cudaError_t code = api_.attempt(EPGEN_CUDA(cudaHostAlloc), &data, num_bytes,
+                                          static_cast<unsigned>(cudaHostAllocMapped | cudaHostAllocPortable));
+    if (code == cudaSuccess) return PinnedMemory(static_cast<std::byte*>(data));
+    throw cuda_error("cudaHostAlloc", code, api_.device(),
+                     " of " + std::to_string(num_bytes) + " bytes for the " + purpose + " of rank " +
+                         std::to_string(rank_idx_));
+}
+
+/// Loading may wait for kernels that run, so nothing may be left to load.
+void CudaRank::load_kernels() const {
+    for (const KernelEntry* entry :
+         {module_.dispatch({}).entry, module_.combine({}).entry, module_.dispatch_layout({}).entry}) {
+        cudaFuncAttributes attributes;
+        api_.call(EPGEN_CUDA(cudaFuncSetAttribute), entry->function, cudaFuncAttributeMaxDynamicSharedMemorySize,
+                  static_cast<int>(entry->shared_bytes));
+        api_.call(EPGEN_CUDA(cudaFuncGetAttributes), &attributes, entry->function);
+    }
+    for (const void* kernel : {kDelayKernel, kBarrierKernel}) {
+        cudaFuncAttributes attributes;
+        api_.call(EPGEN_CUDA(cudaFuncGetAttributes), &attributes, kernel);
+    }
+}
+
+std::future<void> CudaRank::reach(const std::vector<std::unique_ptr<CudaRank>>& ranks) {
+    return worker_.ask([this, &ranks] {
+        for (const auto& peer : ranks) {
+            if (peer.get() == this) continue;
+            const int device = static_cast<int>(peer->api_.device());
+            const cudaError_t code = api_.attempt(EPGEN_CUDA(cudaDeviceEnablePeerAccess), device, 0u);
+            if (code == cudaErrorPeerAccessAlreadyEnabled) {
+                cudaGetLastError();  // another group of this process has enabled it
+            } else if (code != cudaSuccess) {
+                throw cuda_error("cudaDeviceEnablePeerAccess", code, api_.device(),
+                                 " to device " + std::to_string(device));
+            }
+        }
+    });
+}
+
+/// Everything that can be on a stream is on it once, while nothing waits for anything.
+std::future<void> CudaRank::warm_up() {
+    return worker_.ask([this] {
+        DispatchLayoutCall query{};
+        query.rank_idx = rank_idx_;
+        query.record_tag = 1;
+        query.num_tokens_per_rank = arena_.get();
+        query.num_tokens_per_expert = arena_.get() + module_.num_ranks * sizeof(int32_t);
+        query.record = memory().count_record(0);
+        launch(module_.dispatch_layout(query));
+        const DelayArgs delay{0, abort_word()};
+        launch(kDelayKernel, 1, 1, 0, reinterpret_cast<const std::byte*>(&delay));
+
+        std::byte* const staging = staging_->take(kCacheLineBytes)->data;
+        const auto copy = [&](std::byte* to, const std::byte* from) {
+            api_.call(EPGEN_CUDA(cudaMemcpyAsync), to, from, kCacheLineBytes, cudaMemcpyDefault, stream_.get());
+        };
+        staging_->give_back(kCacheLineBytes);
+        copy(staging, arena_.get());
+        copy(arena_.get(), staging);
+        copy(arena_.get() + kCacheLineBytes, arena_.get());
+        api_.call(EPGEN_CUDA(cudaMemsetAsync), arena_.get(), 0, module_.arena_bytes, stream_.get());
+        api_.call(EPGEN_CUDA(cudaMemcpyAsync), abort_word(), control_.get() + module_.control_bytes,
+                  sizeof(uint32_t), cudaMemcpyHostToDevice, abort_stream_.get());
+        for (const CudaEvent& event : timing_events_) {
+            api_.call(EPGEN_CUDA(cudaEventRecord), event.get(), stream_.get());
+            if (event == timing_events_[1]) break;
+        }
+        api_.call(EPGEN_CUDA(cudaDeviceSynchronize));
+        float elapsed_ms;
+        api_.call(EPGEN_CUDA(cudaEventElapsedTime), &elapsed_ms, timing_event(0), timing_event(1));
+    });
+}
+
+RankMemory CudaRank::memory() const {
+    const uint64_t stride = record_stride(module_);
+    return {window_.get(), arena_.get(), records_.get(), stride,
+            reinterpret_cast<FaultRecord*>(records_.get() + kNumCountRecords * stride)};
+}
+
+void CudaRank::push(std::function<void()> enqueue, End end) {
+    worker_.push([this, enqueue = std::move(enqueue), end = std::move(end)]() mutable {
+        if (!closed_) {
+            try {
+                enqueue();
+                if (end) completions_.append(stream_.get(), std::exchange(end, nullptr));
+                return;
+            } catch (Error& error) {
+                fail(std::move(error));
+            }
+        }
+        if (end) completions_.append_dropped(std::move(end));
+    });
+}
+
+void CudaRank::fail(Error error) {
+    if (on_error_) on_error_(std::move(error));
+}
+
+CudaStaging::Chunk CudaRank::take_staging(uint64_t num_bytes) {
+    for (;;) {
+        const uint32_t num_seen = completions_.num_retired();
+        if (const auto chunk = staging_->take(num_bytes)) return *chunk;
+        completions_.wait_for_retired(num_seen);
+    }
+}
+
+void CudaRank::upload(std::byte* to, HostBytes from) {
+    const auto bytes = std::make_shared<HostBytes>(std::move(from));
+    const auto enqueue = [this, to, bytes] {
+        for (uint64_t offset = 0; offset < bytes->size; offset += CudaStaging::kMaxChunkBytes) {
+            const uint64_t length = std::min(CudaStaging::kMaxChunkBytes, bytes->size - offset);
+            const CudaStaging::Chunk chunk = take_staging(length);
+            std::memcpy(chunk.data, bytes->data.get() + offset, length);
+            api_.call(EPGEN_CUDA(cudaMemcpyAsync), to + offset, chunk.data, length, cudaMemcpyHostToDevice,
+                      stream_.get());
+            completions_.append(stream_.get(), [this, chunk](bool) { staging_->give_back(chunk.end); });
+        }
+    };
+    push(enqueue, nullptr);
+}
+
+void CudaRank::download(const std::byte* from, uint64_t num_bytes, Backend::BytesEnd end) {
+    const auto bytes = std::make_shared<HostBytes>(
+        HostBytes{std::make_unique_for_overwrite<std::byte[]>(num_bytes), num_bytes});
+    const auto enqueue = [this, from, bytes] {
+        for (uint64_t offset = 0; offset < bytes->size; offset += CudaStaging::kMaxChunkBytes) {
+            const uint64_t length = std::min(CudaStaging::kMaxChunkBytes, bytes->size - offset);
+            const CudaStaging::Chunk chunk = take_staging(length);
+            api_.call(EPGEN_CUDA(cudaMemcpyAsync), chunk.data, from + offset, length, cudaMemcpyDeviceToHost,
+                      stream_.get());
+            completions_.append(stream_.get(), [this, chunk, bytes, offset, length](bool done) {
+                if (done) std::memcpy(bytes->data.get() + offset, chunk.data, length);
+                staging_->give_back(chunk.end);
+            });
+        }
+    };
+    push(enqueue, [bytes, end = std::move(end)](bool done) { end(done, done ? std::move(*bytes) : HostBytes{}); });
+}
+
+void CudaRank::launch(const Launch& launch) const {
+    this->launch(launch.entry->function, launch.grid, launch.entry->num_threads, launch.entry->shared_bytes,
+                 launch.args.data());
+}
+
+void CudaRank::launch(const void* function, uint32_t grid, uint32_t num_threads, uint32_t shared_bytes,
+                      const std::byte* args) const {
+    void* arguments[] = {const_cast<std::byte*>(args)};
+    api_.call(EPGEN_CUDA(cudaLaunchKernel), function, dim3(grid), dim3(num_threads), arguments,
+              static_cast<size_t>(shared_bytes), stream_.get());
+}
+
+void CudaRank::close() {
+    if (closed_.exchange(true)) return;
+    // A device that can't be told any more has no kernel that waits.
+    api_.attempt(EPGEN_CUDA(cudaMemcpyAsync), static_cast<void*>(abort_word()),
+                 static_cast<const void*>(control_.get() + module_.control_bytes), sizeof(uint32_t),
+                 cudaMemcpyHostToDevice, abort_stream_.get());
+}
+
+void CudaRank::begin_reset(uint32_t epoch) {
+    std::memset(records_.get(), 0, kNumCountRecords * record_stride(module_) + sizeof(FaultRecord));
+    module_.reset_control(control_.get(), epoch);
+    api_.call(EPGEN_CUDA(cudaMemcpyAsync), window_.get(), control_.get(), module_.control_bytes,
+              cudaMemcpyHostToDevice, stream_.get());
+    closed_ = false;
+}
+
+bool CudaRank::is_quiet() const {
+    for (const cudaStream_t stream : {abort_stream_.get(), stream_.get()}) {
+        const cudaError_t code = api_.attempt(EPGEN_CUDA(cudaStreamQuery), stream);
+        if (code == cudaErrorNotReady) return false;
+        if (code != cudaSuccess) throw cuda_error("cudaStreamQuery", code, api_.device());
+    }
+    return true;
+}
+
+void CudaRank::look_at_records(const std::function<void(uint32_t record_idx)>& on_counts) {
+    const RankMemory memory = this->memory();
+    for (uint32_t record_idx = 0; record_idx < kNumCountRecords; ++record_idx) {
+        CountRecord& record = *memory.count_record(record_idx);
+        const uint32_t tag = std::atomic_ref(record.tag).load(std::memory_order_acquire);
+        if (tag == 0 || std::exchange(seen_tags_[record_idx], tag) == tag) continue;
+        on_counts(record_idx);
+    }
+}
+
+}  // namespace epgen
