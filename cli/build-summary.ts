@@ -5,14 +5,13 @@ import { planFromSpec } from '../generator/plan.js';
 import type { Spec } from '../generator/spec.js';
 import { tableLines } from './table.js';
 
-/** The table that ends a build, as lines for people and as a record for machines. */
+/** The table that ends a build, as lines for people and as one record per backend for machines. */
 export function buildSummary(
   spec: Spec,
-  report: BuildReport,
-): { readonly lines: readonly string[]; readonly record: object } {
+  reports: readonly BuildReport[],
+): { readonly lines: readonly string[]; readonly records: readonly object[] } {
   const plan = planFromSpec(spec);
-  const { text: _, ...result } = report;
-  const kernels = [
+  const launches = [
     { name: 'dispatch', ...resources(plan.dispatch) },
     { name: 'combine', ...resources(plan.combine) },
     { name: 'dispatch_layout', ...resources(plan.dispatchLayout) },
@@ -26,22 +25,36 @@ export function buildSummary(
     { title: 'registers', align: 'right' as const },
     { title: 'spills', align: 'right' as const },
   ];
-  const rows = kernels.map(({ name, numThreads, sharedBytes }) => [
-    report.backend,
-    name,
-    numThreads,
-    sharedBytes,
-    'n/a',
-    'n/a',
-  ]);
+  const rows = reports.flatMap(({ backend, arch, kernels }) =>
+    launches.map(({ name, numThreads, sharedBytes }) => {
+      const code = kernels?.find((kernel) => kernel.name === name);
+      return [
+        arch ? `${backend} ${arch}` : backend,
+        name,
+        numThreads,
+        sharedBytes + (code?.staticSharedBytes ?? 0),
+        code?.registers ?? 'n/a',
+        code ? code.spillStoreBytes + code.spillLoadBytes : 'n/a',
+      ];
+    }),
+  );
   const totals = [
     `window ${humanBytes(plan.windowBytes)} a rank`,
-    `addon ${humanBytes(report.addonBytes)}`,
-    `${report.seconds.toFixed(1)} s`,
+    ...reports.map(
+      ({ backend, addonBytes, seconds }) =>
+        `${backend} addon ${humanBytes(addonBytes)}, ${seconds.toFixed(1)} s`,
+    ),
   ];
   return {
     lines: [pc.bold(spec.name), ...tableLines(columns, rows), totals.join(' · ')],
-    record: { ...result, windowBytes: plan.windowBytes, kernels },
+    records: reports.map(({ kernels, text: _, ...report }) => ({
+      ...report,
+      windowBytes: plan.windowBytes,
+      kernels: launches.map((launch) => ({
+        ...launch,
+        ...kernels?.find(({ name }) => name === launch.name),
+      })),
+    })),
   };
 }
 

@@ -46,6 +46,11 @@ const COMMANDS: readonly {
     load: () => import('./commands/inspect.js'),
   },
   {
+    name: 'bench',
+    summary: 'time the operations of a built spec on GPUs',
+    load: () => import('./commands/bench.js'),
+  },
+  {
     name: 'doctor',
     summary: 'look for the tools that a build needs, and install them with --fix',
     load: () => import('./commands/doctor.js'),

@@ -5,6 +5,7 @@ import { createRequire } from 'node:module';
 import { availableParallelism } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { execa } from 'execa';
+import type { BuildTarget } from './build-target.js';
 import { EpgenError } from './errors.js';
 import { replaceFile } from './install-file.js';
 import { withLock } from './lock.js';
@@ -27,6 +28,7 @@ export interface BuildTree {
   readonly dir: string;
   readonly nativeDir: string;
   readonly specsFile: string;
+  readonly target: BuildTarget;
 }
 
 const CONFIG = 'Release';
@@ -35,26 +37,28 @@ const CONFIG = 'Release';
 export const CHILD_ENV = { NODE_EXTRA_CA_CERTS: undefined };
 
 /**
- * The tree for `generatedDir`: one per backend, machine, configuration and set of options. Tools are told apart by
- * where they really lie too: compilers behind different wrappers print one version, and CMake forgets all it was told
- * when the compiler of a tree changes.
+ * The tree for `generatedDir`: one per backend and architecture, machine, configuration and set of options. Tools are
+ * told apart by where they really lie too: compilers behind different wrappers print one version, and CMake forgets all
+ * it was told when the compiler of a tree changes.
  * @throws EpgenError EPGEN_IO where CMake could not take the path
  */
 export function buildTreeFor(
   generatedDir: string,
-  backend: 'cpu',
+  target: BuildTarget,
   compiler: string,
-  { compiler: cxx, cmake, generator }: Toolchain,
+  { compiler: cxx, cmake, generator, nvcc }: Toolchain,
 ): BuildTree {
   const nativeDir = join(packageRoot(), 'native');
-  const key = [nativeDir, compiler, realPath(cxx.path), realPath(cmake.path), generator.name];
+  const tools = [cxx, cmake, ...(target.backend === 'cuda' ? [nvcc] : [])];
+  const key = [nativeDir, compiler, ...tools.map(({ path }) => realPath(path)), generator.name];
   const options = createHash('sha256').update(key.join('\n')).digest('hex');
-  const name = `${backend}-${process.arch}-${CONFIG.toLowerCase()}-${options.slice(0, 8)}`;
+  const kind = target.backend === 'cuda' ? `cuda-${target.arch}` : 'cpu';
+  const name = `${kind}-${process.arch}-${CONFIG.toLowerCase()}-${options.slice(0, 8)}`;
   const cache = cacheFolder(generatedDir, process.cwd());
   requireCMakePath(cache, 'Set EPGEN_CACHE_DIR to a folder without them.');
   requireCMakePath(nativeDir, 'Install epgen in a folder without them.');
   const dir = join(cache, 'build', name);
-  return { dir, nativeDir, specsFile: join(dir, 'specs.cmake') };
+  return { dir, nativeDir, specsFile: join(dir, 'specs.cmake'), target };
 }
 
 function realPath(path = ''): string {
@@ -142,6 +146,7 @@ async function configure(
     ...['-G', toolchain.generator.name === 'ninja' ? 'Ninja' : 'Unix Makefiles'],
     ...['-c', toolchain.cmake.path ?? 'cmake', '--cxx', toolchain.compiler.path ?? 'g++'],
     `--CDEPGEN_SPECS_FILE=${tree.specsFile}`,
+    ...backendArgs(tree.target, toolchain),
   ];
   const specs = await readFile(tree.specsFile, 'utf8');
   const head = JSON.stringify({ args, cmake: toolchain.cmake.version, node: process.version });
@@ -182,9 +187,24 @@ async function dropStamp(tree: BuildTree): Promise<void> {
   );
 }
 
+function backendArgs(target: BuildTarget, { nvcc, compiler }: Toolchain): readonly string[] {
+  if (target.backend === 'cpu') return ['--CDEPGEN_BACKEND=cpu'];
+  return [
+    '--CDEPGEN_BACKEND=cuda',
+    `--CDEPGEN_CUDA_ARCH=${target.arch.replace(/^sm_/, '')}`,
+    `--CDCMAKE_CUDA_COMPILER=${nvcc.path ?? 'nvcc'}`,
+    `--CDCMAKE_CUDA_HOST_COMPILER=${compiler.path ?? 'g++'}`,
+  ];
+}
+
 function cmakeJsPath(): string {
   const require = createRequire(join(packageRoot(), 'package.json'));
   return join(dirname(require.resolve('cmake-js/package.json')), 'bin', 'cmake-js');
+}
+
+/** Where the objects of a target lie, and what the compiler said of them. */
+export function objectFolder(tree: BuildTree, target: string): string {
+  return join(tree.dir, 'CMakeFiles', `${target}.dir`);
 }
 
 /** Builds one target and returns the path of its addon; `lost` stops the compilers. */

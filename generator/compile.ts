@@ -4,11 +4,14 @@ import { readdir, readFile, stat } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { basename, dirname, join, resolve } from 'node:path';
 import { execa } from 'execa';
+import type { BuildTarget } from './build-target.js';
+import { DEFAULT_ARCH } from './build-target.js';
 import {
   buildTarget,
   buildTreeFor,
   CHILD_ENV,
   type OnProgress,
+  objectFolder,
   prepareTarget,
   targetName,
   withTreeLock,
@@ -21,6 +24,7 @@ import { withLock } from './lock.js';
 import { compareFolder, filesToWrite, type WriteReport } from './output.js';
 import { nearestFolderWith, packageRoot } from './paths.js';
 import { MODULE_MANIFEST, readManifest } from './project-manifest.js';
+import { type KernelResources, readPtxasReport } from './ptxas-report.js';
 import { type Spec, specHash } from './spec.js';
 import { stageSources, stagingFolder } from './staging.js';
 import { compilerIdentity, findToolchain, requireTools } from './toolchain.js';
@@ -31,14 +35,20 @@ export interface BuildOptions {
   /** Text that the folder shall hold: it appears together with its addon. Left out: what the folder holds. */
   readonly files?: FileSet;
   readonly spec: Spec;
-  readonly backend: 'cpu';
+  readonly backend: BuildTarget['backend'];
+  /** What CUDA kernels are compiled for. Default: `sm_90a`. */
+  readonly arch?: string | undefined;
   readonly onProgress?: OnProgress;
 }
 
 /** What a build made, or found already made. */
 export interface BuildReport {
   readonly name: string;
-  readonly backend: 'cpu';
+  readonly backend: BuildTarget['backend'];
+  /** Of the cuda backend. */
+  readonly arch?: string;
+  /** What ptxas says; of the cuda backend. */
+  readonly kernels?: readonly KernelResources[];
   readonly addonPath: string;
   readonly addonBytes: number;
   readonly compiler: string;
@@ -53,6 +63,7 @@ export interface BuildReport {
 /** `addon/build.json`: what the binaries and the compiled wrapper were made from. */
 interface BuildRecord {
   readonly cpu?: AddonRecord;
+  readonly cuda?: AddonRecord;
   readonly wrapper?: WrapperRecord;
 }
 
@@ -62,6 +73,9 @@ interface AddonRecord {
   readonly compiler: string;
   readonly addonBytes: number;
   readonly addonHash: string;
+  /** Of the cuda backend. */
+  readonly arch?: string;
+  readonly kernels?: readonly KernelResources[];
 }
 
 interface WrapperRecord {
@@ -80,8 +94,8 @@ interface Build extends BuildOptions {
 }
 
 /**
- * Builds a generated folder: `addon/cpu.node`, `addon/build.json`, `index.js`, `index.d.ts`, the generated text where
- * `files` gives it and, in a project that is not of type module, a package.json that says so of this folder.
+ * Builds a generated folder: `addon/<backend>.node`, `addon/build.json`, `index.js`, `index.d.ts`, the generated text
+ * where `files` gives it and, in a project that is not of type module, a package.json that says so of this folder.
  *
  * Nothing in the folder changes before all of it is made: the sources are compiled from a copy in the cache, the addon
  * is loaded once in a child, and everything new is written beside its place. Then it is renamed into place: the addon,
@@ -96,6 +110,8 @@ export async function buildAddon(options: BuildOptions): Promise<BuildReport> {
   return {
     name: build.spec.name,
     backend: build.backend,
+    ...(made.addon.arch === undefined ? {} : { arch: made.addon.arch }),
+    ...(made.addon.kernels === undefined ? {} : { kernels: made.addon.kernels }),
     addonPath: addonPath(build),
     addonBytes: made.addon.addonBytes,
     compiler: made.addon.compiler,
@@ -113,9 +129,23 @@ interface Made {
 
 async function readBuild(options: BuildOptions): Promise<Build> {
   const texts = options.files ?? (await readTexts(options.generatedDir));
-  const compiler = await compilerIdentity();
+  const compiler = await compilerIdentity(options.backend);
   const inputHash = compiler && (await hashInputs(options, texts, compiler));
   return { ...options, texts, compiler, inputHash };
+}
+
+function targetOf({ backend, arch = DEFAULT_ARCH }: BuildOptions): BuildTarget {
+  return backend === 'cpu' ? { backend } : { backend, arch };
+}
+
+/** What is known of kernels that were compiled for a GPU. */
+async function machineCodeOf(
+  build: BuildOptions,
+  objects: string,
+): Promise<Pick<AddonRecord, 'arch' | 'kernels'>> {
+  const target = targetOf(build);
+  if (target.backend === 'cpu') return {};
+  return { arch: target.arch, kernels: await readPtxasReport(objects) };
 }
 
 /** The generated text that a folder holds, as far as it is compiled. */
@@ -135,13 +165,14 @@ async function readTexts(dir: string): Promise<FileSet> {
 /** What an earlier build made, when nothing at all is left to do. */
 async function findFinished(build: Build): Promise<Made | undefined> {
   const record = await readRecord(build.generatedDir);
-  if (!record.cpu || !(await isCurrent(build, record.cpu))) return undefined;
+  const addon = record[build.backend];
+  if (!addon || !(await isCurrent(build, addon))) return undefined;
   const text = await compareText(build);
   const isWhole =
     text.written.length === 0 &&
     (await isWrapperCurrent(build, record.wrapper)) &&
     (await missingManifest(build.generatedDir)) === undefined;
-  return isWhole ? { addon: record.cpu, compiled: false, text } : undefined;
+  return isWhole ? { addon, compiled: false, text } : undefined;
 }
 
 async function compareText({ generatedDir, files }: BuildOptions): Promise<WriteReport> {
@@ -159,12 +190,16 @@ async function makeUnderLock(build: Build): Promise<Made> {
 
     const manifest = await missingManifest(generatedDir);
     const record = await readRecord(generatedDir);
-    const isFresh = record.cpu !== undefined && (await isCurrent(build, record.cpu));
-    const made =
-      isFresh && record.cpu ? { addon: record.cpu, files: [] } : await compileAddon(build, target);
+    const old = record[build.backend];
+    const fresh = old && (await isCurrent(build, old)) ? old : undefined;
+    const made = fresh ? { addon: fresh, files: [] } : await compileAddon(build, target);
     const wrapper = await makeWrapper(build, record.wrapper);
     const text = await compareText(build);
-    const newRecord: BuildRecord = { ...record, cpu: made.addon, wrapper: wrapper.record };
+    const newRecord: BuildRecord = {
+      ...record,
+      [build.backend]: made.addon,
+      wrapper: wrapper.record,
+    };
     lost.throwIfAborted();
     await installTogether([
       ...made.files,
@@ -173,7 +208,7 @@ async function makeUnderLock(build: Build): Promise<Made> {
       ...(manifest ? [manifest] : []),
       { path: recordPath(generatedDir), text: `${JSON.stringify(newRecord, null, 2)}\n` },
     ]);
-    return { addon: made.addon, compiled: !isFresh, text };
+    return { addon: made.addon, compiled: fresh === undefined, text };
   });
 }
 
@@ -186,20 +221,28 @@ interface MadeAddon {
 async function compileAddon(build: Build, target: string): Promise<MadeAddon> {
   const { generatedDir, spec, backend, texts, onProgress = () => undefined } = build;
   const toolchain = await findToolchain();
-  requireTools(toolchain);
+  requireTools(toolchain, backend);
   const { compiler = '', inputHash = '' } = build;
-  const tree = buildTreeFor(generatedDir, backend, compiler, toolchain);
+  const tree = buildTreeFor(generatedDir, targetOf(build), compiler, toolchain);
   const sources = new Map([...texts].filter(([name]) => isSource(name)));
   return withTreeLock(tree, onProgress, async (lost) => {
     const dir = await stageSources(tree, { generatedDir, target, sources });
     await prepareTarget(tree, { name: target, dir }, toolchain, onProgress);
     const built = await buildTarget(tree, target, toolchain, onProgress, lost);
+    const machineCode = await machineCodeOf(build, objectFolder(tree, target));
     onProgress({ step: 'load', text: `load ${basename(built)} in a child process` });
     await smokeLoad(built, spec);
     const addonHash = sha256(await readFile(built));
     const { size: addonBytes } = await stat(built);
     return {
-      addon: { specHash: specHash(spec), inputHash, compiler, addonBytes, addonHash },
+      addon: {
+        specHash: specHash(spec),
+        inputHash,
+        compiler,
+        addonBytes,
+        addonHash,
+        ...machineCode,
+      },
       files: [{ path: addonPath(build), from: built }],
     };
   });
@@ -258,10 +301,12 @@ async function hashInputs(build: BuildOptions, texts: FileSet, compiler: string)
   const require = createRequire(join(packageRoot(), 'package.json'));
   const api = require('node-addon-api/package.json') as { version: string };
   const hash = createHash('sha256');
-  hash.update(JSON.stringify([build.backend, process.arch, compiler, api.version]));
+  hash.update(JSON.stringify([targetOf(build), process.arch, compiler, api.version]));
   hash.update(specHash(build.spec));
   const native = join(packageRoot(), 'native');
-  const names = (await readdir(native, { recursive: true })).filter(isSource).sort();
+  const names = (await readdir(native, { recursive: true }))
+    .filter((name) => isSource(name) && !OTHER_BACKEND[build.backend].test(name))
+    .sort();
   const contents = await Promise.all(names.map((name) => readFile(join(native, name))));
   const sources = [...texts]
     .filter(([name]) => isSource(name))
@@ -273,7 +318,14 @@ async function hashInputs(build: BuildOptions, texts: FileSet, compiler: string)
   return hash.digest('hex');
 }
 
-const isSource = (name: string) => /\.(?:cuh?|[ch]pp|h|map)$|(?:^|\/)CMakeLists\.txt$/.test(name);
+const isSource = (name: string) =>
+  /\.(?:cuh?|[ch]pp|h|map|cmake|sh)$|(?:^|\/)CMakeLists\.txt$/.test(name);
+
+/** Sources that a backend has no part in. */
+const OTHER_BACKEND = {
+  cpu: /(?:^|\/)cuda[_./]/,
+  cuda: /^simt\/|(?:^|\/)(?:cpu[_./]|emulator_)/,
+};
 
 /** Loads the addon in a child, so that one that crashes cannot take the build down. */
 async function smokeLoad(path: string, spec: Spec): Promise<void> {

@@ -3,7 +3,7 @@ import { delimiter, isAbsolute, join, resolve } from 'node:path';
 import { execa } from 'execa';
 import { EpgenToolError } from './errors.js';
 
-/** One thing a CPU build needs (or, when optional, can use), and what was found of it. */
+/** One thing a build needs (or, when optional, can use), and what was found of it. */
 export interface Requirement {
   readonly name: string;
   readonly purpose: string;
@@ -45,6 +45,9 @@ const VERSION_PATTERNS = {
 const MIN_COMPILER = '11';
 const MIN_CMAKE = '3.22';
 
+/** C++20 in kernels, and driver functions by version. */
+const MIN_NVCC = '12.5';
+
 /** Static: an addon must not need Boost where it runs. */
 const BOOST_LIBRARY = 'libboost_context.a';
 
@@ -69,7 +72,13 @@ export async function findToolchain(env: NodeJS.ProcessEnv = process.env): Promi
     }),
     probeTool({ command: 'ninja', args: ['--version'], pattern: VERSION_PATTERNS.ninja, env }),
     probeTool({ command: 'make', args: ['--version'], pattern: VERSION_PATTERNS.make, env }),
-    probeTool({ command: 'nvcc', args: ['--version'], pattern: VERSION_PATTERNS.nvcc, env }),
+    probeTool({
+      command: 'nvcc',
+      args: ['--version'],
+      pattern: VERSION_PATTERNS.nvcc,
+      minimum: MIN_NVCC,
+      env,
+    }),
   ]);
   const boost =
     compiler.path && !compiler.problem
@@ -112,25 +121,46 @@ export function aptLine(missing: readonly Requirement[]): string {
   return `sudo apt-get update && sudo apt-get install -y --no-install-recommends ${packages}`;
 }
 
-/** @throws EpgenToolError that names every missing tool and how to install them all. */
-export function requireTools(toolchain: Toolchain): void {
-  const missing = missingTools(toolchain);
-  if (missing.length > 0) throw missingToolError(missing);
+/** @throws EpgenToolError that names every tool that a backend lacks and how to install them all. */
+export function requireTools(toolchain: Toolchain, backend: 'cpu' | 'cuda'): void {
+  const { compiler, cmake, generator, boost, nvcc } = toolchain;
+  const needed = [compiler, cmake, generator, backend === 'cpu' ? boost : nvcc];
+  const missing = needed.filter((one) => one.problem !== undefined);
+  if (missing.length > 0) throw missingToolError(missing, backend);
 }
 
-function missingToolError(missing: readonly Requirement[]): EpgenToolError {
+function missingToolError(
+  missing: readonly Requirement[],
+  backend: 'cpu' | 'cuda',
+): EpgenToolError {
   const lines = missing.map((one) => `  ${one.name} (${one.purpose}): ${one.problem}`);
-  return new EpgenToolError(`Missing for the CPU backend:\n${lines.join('\n')}`, {
-    hint: `epgen doctor --fix, or: ${aptLine(missing)}`,
+  const inPackages = missing.filter((one) => one.packages.length > 0);
+  const hints = [
+    ...(inPackages.length > 0 ? [`epgen doctor --fix, or: ${aptLine(inPackages)}`] : []),
+    ...(inPackages.length < missing.length
+      ? [`Install the CUDA toolkit, ${MIN_NVCC} or newer, and put its bin folder on PATH.`]
+      : []),
+  ];
+  const name = backend === 'cpu' ? 'CPU' : 'CUDA';
+  return new EpgenToolError(`Missing for the ${name} backend:\n${lines.join('\n')}`, {
+    hint: hints.join('\n'),
   });
 }
 
-/** One line that identifies the compiler: part of the stamp of every build. */
+/** One line that identifies a backend's compilers: part of the stamp of every build. */
 export async function compilerIdentity(
+  backend: 'cpu' | 'cuda',
   env: NodeJS.ProcessEnv = process.env,
 ): Promise<string | undefined> {
-  const result = await execa(env.CXX || 'g++', ['--version'], { env, reject: false });
-  return result.failed ? undefined : result.stdout.split('\n', 1)[0];
+  const host = await versionText(env.CXX || 'g++', env);
+  if (backend === 'cpu' || host === undefined) return host?.split('\n', 1)[0];
+  const nvcc = VERSION_PATTERNS.nvcc.exec((await versionText('nvcc', env)) ?? '')?.[0];
+  return nvcc && `nvcc ${nvcc}; ${host.split('\n', 1)[0]}`;
+}
+
+async function versionText(command: string, env: NodeJS.ProcessEnv): Promise<string | undefined> {
+  const result = await execa(command, ['--version'], { env, reject: false });
+  return result.failed ? undefined : result.stdout;
 }
 
 function describe(

@@ -1,9 +1,10 @@
 import { relative } from 'node:path';
 import type { Command } from 'commander';
+import { type BuildTarget, checkArch, DEFAULT_ARCH } from '../../generator/build-target.js';
 import { type BuildReport, buildAddon } from '../../generator/compile.js';
-import { EpgenError, EpgenUnsupportedError } from '../../generator/errors.js';
+import { EpgenError } from '../../generator/errors.js';
 import { generateFor } from '../../generator/generate.js';
-import { findCommand } from '../../generator/toolchain.js';
+import { findToolchain } from '../../generator/toolchain.js';
 import { buildSummary } from '../build-summary.js';
 import { ensureImportsEntry } from '../imports-entry.js';
 import type { Context } from '../main.js';
@@ -17,6 +18,7 @@ interface BuildCommandOptions extends SpecFlagValues {
   readonly force?: boolean;
   readonly imports: boolean;
   readonly backend?: readonly string[];
+  readonly arch: string;
 }
 
 export function define(command: Command, { output }: Context): void {
@@ -27,9 +29,10 @@ export function define(command: Command, { output }: Context): void {
     .option('--force', 'write even where another spec or other files are')
     .option(
       '--backend <name>',
-      'cpu or cuda, repeatable (default: cpu)',
+      'cpu or cuda, repeatable (default: cpu, and cuda where nvcc is found)',
       (name: string, all: readonly string[] = []) => [...all, name],
     )
+    .option('--arch <name>', 'what CUDA kernels are compiled for', DEFAULT_ARCH)
     .option('--no-imports', 'leave package.json as it is')
     .option('--json', 'print progress and results as JSON lines')
     .action((specs: string[], options: BuildCommandOptions) => build(specs, options, output));
@@ -37,80 +40,89 @@ export function define(command: Command, { output }: Context): void {
 
 async function build(
   names: readonly string[],
-  { force = false, imports, backend: backends = [], ...flags }: BuildCommandOptions,
+  { force = false, imports, backend: backends = [], arch, ...flags }: BuildCommandOptions,
   output: Output,
 ): Promise<void> {
-  requireBuildable(backends);
+  const targets = await chooseTargets(backends, checkArch(arch), output);
   const selected = await selectSpecs(names, flags);
-  const reports = new Map<SelectedSpec, BuildReport>();
+  const reports = new Map<SelectedSpec, readonly BuildReport[]>();
   const tasks: CliTask[] = selected.map((one) => ({
     title: one.spec.name,
     run: async (say) => {
-      const report = await buildOne(one, { force, say, output });
-      reports.set(one, report);
-      const done = report.upToDate ? 'up to date' : 'built';
-      return `${one.spec.name}: ${done} in ${report.seconds.toFixed(1)} s`;
+      const start = performance.now();
+      const made = await buildOne(one, targets, { force, say, output });
+      reports.set(one, made);
+      const done = made.every(({ upToDate }) => upToDate) ? 'up to date' : 'built';
+      const seconds = (performance.now() - start) / 1000;
+      return `${one.spec.name}: ${done} in ${seconds.toFixed(1)} s`;
     },
   }));
   await runTasks(tasks, output);
 
   const [first] = selected;
   if (imports && first) await ensureImportsEntry(first.outDir, output);
-  for (const [{ spec, outDir }, report] of reports) {
-    const summary = buildSummary(spec, report);
-    output.record({ event: 'built', dir: outDir, ...summary.record });
+  for (const [{ spec, outDir }, made] of reports) {
+    const { lines, records } = buildSummary(spec, made);
+    for (const record of records) output.record({ event: 'built', dir: outDir, ...record });
     output.line();
-    for (const line of summary.lines) output.line(line);
+    for (const line of lines) output.line(line);
   }
-  if (backends.length === 0) await noteCuda(output);
 }
 
+/** One report per target, in order. */
 async function buildOne(
   { spec, source, outDir }: SelectedSpec,
+  targets: readonly BuildTarget[],
   context: { readonly force: boolean; say(text: string): void; readonly output: Output },
-): Promise<BuildReport> {
+): Promise<readonly BuildReport[]> {
   const { force, say, output } = context;
-  const start = performance.now();
-  // The text appears with its addon, so that a build that fails leaves the module that was there.
+  // The text appears with its first addon, so that a build that fails leaves the module that was there.
   const files = await generateFor(outDir, spec, source, { force });
-  const report = await buildAddon({
-    generatedDir: outDir,
-    files,
-    spec,
-    backend: 'cpu',
-    onProgress: (progress) => {
-      output.record({ event: 'progress', name: spec.name, ...progress });
-      const { text, done, total } = progress;
-      say(done === undefined ? text : `[${done}/${total}] ${text}`);
-    },
-  });
-  const { written, unchanged } = report.text;
-  output.record({ event: 'generated', name: spec.name, dir: outDir, written, unchanged });
-  if (written.length > 0) say(`wrote ${written.length} files to ${relative('', outDir) || '.'}`);
-  return { ...report, seconds: (performance.now() - start) / 1000 };
+  const reports: BuildReport[] = [];
+  for (const target of targets) {
+    const report = await buildAddon({
+      generatedDir: outDir,
+      files,
+      spec,
+      ...target,
+      onProgress: (progress) => {
+        output.record({
+          event: 'progress',
+          name: spec.name,
+          backend: target.backend,
+          ...progress,
+        });
+        const { text, done, total } = progress;
+        const step = done === undefined ? text : `[${done}/${total}] ${text}`;
+        say(targets.length > 1 ? `${target.backend}: ${step}` : step);
+      },
+    });
+    const { written, unchanged } = report.text;
+    output.record({ event: 'generated', name: spec.name, dir: outDir, written, unchanged });
+    if (written.length > 0) say(`wrote ${written.length} files to ${relative('', outDir) || '.'}`);
+    reports.push(report);
+  }
+  return reports;
 }
 
-function requireBuildable(backends: readonly string[]): void {
-  for (const backend of backends) {
-    if (backend === 'cuda') {
-      throw new EpgenUnsupportedError(
-        'This version builds the cpu backend; the cuda addon cannot be built yet',
-      );
-    }
-    if (backend !== 'cpu') {
-      throw new EpgenError(`Expected --backend to be cpu or cuda but received ${backend}`, {
+/** The targets that were asked for; by default those that this machine can compile. */
+async function chooseTargets(
+  backends: readonly string[],
+  arch: string,
+  output: Output,
+): Promise<readonly BuildTarget[]> {
+  const cuda: BuildTarget = { backend: 'cuda', arch };
+  if (backends.length > 0) {
+    return [...new Set(backends)].map((name) => {
+      if (name === 'cpu') return { backend: 'cpu' };
+      if (name === 'cuda') return cuda;
+      throw new EpgenError(`Expected --backend to be cpu or cuda but received ${name}`, {
         code: 'EPGEN_ARGUMENT',
       });
-    }
+    });
   }
-}
-
-/** Says why a machine that has nvcc still gets the CPU backend only. */
-async function noteCuda(output: Output): Promise<void> {
-  const nvcc = await findCommand('nvcc');
-  if (nvcc === undefined) return;
-  const reason = 'this version compiles the CUDA kernels in its tests only';
-  output.record({ event: 'skipped', backend: 'cuda', nvcc, reason });
-  output.line();
-  output.line(`cuda: no addon, ${reason}`);
+  const { nvcc } = await findToolchain();
+  if (nvcc.problem === undefined) return [{ backend: 'cpu' }, cuda];
+  output.record({ event: 'skipped', backend: 'cuda', reason: nvcc.problem });
+  return [{ backend: 'cpu' }];
 }

@@ -1,0 +1,89 @@
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { EpgenError } from './errors.js';
+
+/** What ptxas says of one kernel. */
+export interface KernelResources {
+  readonly name: string;
+  readonly registers: number;
+  /** Shared memory that the machine code itself reserves; a launch asks for the rest. */
+  readonly staticSharedBytes: number;
+  readonly stackBytes: number;
+  readonly spillStoreBytes: number;
+  readonly spillLoadBytes: number;
+}
+
+const KERNELS = ['dispatch', 'combine', 'dispatch_layout'];
+
+/**
+ * Reads what the compiler said when it made the objects below `folder`.
+ * @throws EpgenError EPGEN_COMPILE for registers that spill, or launch bounds that ptxas ignored.
+ */
+export async function readPtxasReport(folder: string): Promise<readonly KernelResources[]> {
+  const names = await readdir(folder, { recursive: true });
+  const logs = names.filter((name) => name.endsWith('.cu.o.log')).sort();
+  const texts = await Promise.all(logs.map((name) => readFile(join(folder, name), 'utf8')));
+  const text = texts.join('\n');
+  const ignored = text.split('\n').find((line) => line.includes('C7508'));
+  if (ignored) {
+    throw new EpgenError(`ptxas ignored the launch bounds of a kernel: ${ignored.trim()}`, {
+      code: 'EPGEN_COMPILE',
+    });
+  }
+  const all = parsePtxasReport(text);
+  const kernels = KERNELS.map((name) => requireKernel(all, name));
+  const spilling = kernels.filter((one) => one.spillStoreBytes + one.spillLoadBytes > 0);
+  if (spilling.length === 0) return kernels;
+  const lines = spilling.map(
+    ({ name, registers, spillStoreBytes, spillLoadBytes }) =>
+      `  ${name}: ${spillStoreBytes} bytes stored and ${spillLoadBytes} loaded, with ${registers} registers`,
+  );
+  throw new EpgenError(`Expected no kernel to spill registers but found:\n${lines.join('\n')}`, {
+    code: 'EPGEN_COMPILE',
+  });
+}
+
+/** The kernels in the output of `ptxas -v`; what the functions that they call spill counts as theirs. */
+export function parsePtxasReport(text: string): readonly KernelResources[] {
+  return text
+    .split(/^ptxas info\s*: Compiling entry function /m)
+    .slice(1)
+    .map((part) => {
+      const used = /Used (\d+) registers(?:.*?, (\d+) bytes smem)?/.exec(part);
+      const frames = [
+        ...part.matchAll(
+          /(\d+) bytes stack frame, (\d+) bytes spill stores, (\d+) bytes spill loads/g,
+        ),
+      ];
+      const total = (group: number) =>
+        frames.reduce((sum, frame) => sum + Number(frame[group] ?? 0), 0);
+      return {
+        name: lastIdentifier(/^'(\w+)'/.exec(part)?.[1] ?? '').replace(/_kernel$/, ''),
+        registers: Number(used?.[1] ?? 0),
+        staticSharedBytes: Number(used?.[2] ?? 0),
+        stackBytes: Number(frames[0]?.[1] ?? 0),
+        spillStoreBytes: total(2),
+        spillLoadBytes: total(3),
+      };
+    });
+}
+
+function requireKernel(kernels: readonly KernelResources[], name: string): KernelResources {
+  const kernel = kernels.find((one) => one.name === name);
+  if (kernel && kernel.registers > 0) return kernel;
+  throw new EpgenError(`Expected ptxas to tell of the kernel ${name} but it did not`, {
+    code: 'EPGEN_COMPILE',
+  });
+}
+
+/** `dispatch_kernel` of `_ZN5epgen12ep2_h64_bf1615dispatch_kernelENS0_12DispatchArgsE`. */
+function lastIdentifier(mangled: string): string {
+  let rest = /^_ZN?(.*)$/.exec(mangled)?.[1] ?? '';
+  let last = mangled;
+  for (let match = /^\d+/.exec(rest); match; match = /^\d+/.exec(rest)) {
+    const end = match[0].length + Number(match[0]);
+    last = rest.slice(match[0].length, end);
+    rest = rest.slice(end);
+  }
+  return last;
+}
