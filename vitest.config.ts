@@ -12,7 +12,7 @@ export default defineConfig({
   },
   test: {
     include: ['test/**/*.test.ts'],
-    exclude: ['test/gpu/**', 'test/bench/**'],
+    exclude: ['test/gpu/suites/**', 'test/bench/**'],
     pool: 'forks',
     // One emulated machine already keeps two cores busy, and a large one takes gigabytes.
     maxWorkers: 1,

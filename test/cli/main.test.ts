@@ -53,7 +53,12 @@ describe('bad input', () => {
       /path=value.*received topk/,
     ],
     ['a later mode', ['inspect', ...SHAPE, '--dtype', 'fp8'], 2, /fp8_e4m3/],
-    ['a backend of a later version', ['build', ...SHAPE, '--backend', 'cuda'], 2, /cuda addon/],
+    [
+      'an old architecture',
+      ['build', ...SHAPE, '--arch', 'sm_80'],
+      2,
+      /sm_90 or a later one.*sm_80/,
+    ],
     ['an unknown backend', ['build', ...SHAPE, '--backend', 'hip'], 2, /cpu or cuda.*received hip/],
   ])('%s', async (_what, args, code, message) => {
     const result = await run(...args);

@@ -23,7 +23,7 @@ describe('buildTreeFor', () => {
   it.each(['"', ';', '[', ']', '$', '\\'])('refuses a cache with %s in its path', async (sign) => {
     const toolchain = await findToolchain();
     vi.stubEnv('EPGEN_CACHE_DIR', join(root, `a${sign}b`));
-    expect(() => buildTreeFor(root, 'cpu', 'g++', toolchain)).toThrow(
+    expect(() => buildTreeFor(root, { backend: 'cpu' }, 'g++', toolchain)).toThrow(
       expect.objectContaining({
         code: 'EPGEN_IO',
         message: expect.stringContaining(`for CMake but received ${sign} in ${root}`),
@@ -35,7 +35,9 @@ describe('buildTreeFor', () => {
   it('takes a project whose path has such signs, where the cache has none', async () => {
     vi.stubEnv('EPGEN_CACHE_DIR', join(root, 'cache'));
     const toolchain = await findToolchain();
-    expect(() => buildTreeFor(join(root, 'a;$b'), 'cpu', 'g++', toolchain)).not.toThrow();
+    expect(() =>
+      buildTreeFor(join(root, 'a;$b'), { backend: 'cpu' }, 'g++', toolchain),
+    ).not.toThrow();
   });
 });
 

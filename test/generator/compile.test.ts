@@ -12,6 +12,7 @@ import {
   truncate,
   writeFile,
 } from 'node:fs/promises';
+import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
@@ -19,6 +20,8 @@ import { buildAddon } from '../../generator/compile.js';
 import { EpgenError, EpgenToolError } from '../../generator/errors.js';
 import { generate, generateTo } from '../../generator/generate.js';
 import { parseSpec, specHash } from '../../generator/spec.js';
+import { findCommand } from '../../generator/toolchain.js';
+import type { RawAddon } from '../../native/addon-types.js';
 
 const spec = parseSpec({ ranks: 2, hidden: 64 }, 'test');
 let root = '';
@@ -116,6 +119,35 @@ describe('buildAddon', () => {
       process.env.PATH = path;
     }
   });
+});
+
+const hasNvcc = (await findCommand('nvcc')) !== undefined;
+
+describe.skipIf(!hasNvcc)('buildAddon for cuda (needs nvcc)', () => {
+  const buildCuda = (arch?: string) =>
+    buildAddon({ generatedDir, spec, backend: 'cuda', ...(arch ? { arch } : {}) });
+
+  it.each([undefined, 'sm_100a'])(
+    'arch %s: an addon that needs no driver to load',
+    async (arch) => {
+      const report = await buildCuda(arch);
+      expect(report).toMatchObject({ backend: 'cuda', arch: arch ?? 'sm_90a' });
+      expect(report.kernels?.map(({ name }) => name)).toEqual([
+        'dispatch',
+        'combine',
+        'dispatch_layout',
+      ]);
+      const record = JSON.parse(await readFile(join(generatedDir, 'addon', 'build.json'), 'utf8'));
+      expect(record.cuda).toMatchObject({ arch: report.arch, kernels: report.kernels });
+      const addon = createRequire(import.meta.url)(report.addonPath) as RawAddon;
+      expect(addon).toMatchObject({ name: spec.name, backend: 'cuda' });
+      expect(addon.probe()).toMatchObject({ runtime: expect.any(Number) });
+      const needs = execFileSync('ldd', [report.addonPath], { encoding: 'utf8' });
+      expect(needs).not.toMatch(/libcuda|libcudart|libstdc\+\+/);
+      expect(await buildCuda(arch)).toMatchObject({ upToDate: true });
+    },
+    180_000,
+  );
 });
 
 describe('buildAddon with new text for a module that works', () => {

@@ -64,7 +64,7 @@ describe('findToolchain', () => {
   it('refuses a compiler that is too old, with both versions', async () => {
     await fakeTool('g++', '9.4.0');
     const toolchain = await findToolchain({ PATH: bin });
-    expect(() => requireTools(toolchain)).toThrow(
+    expect(() => requireTools(toolchain, 'cpu')).toThrow(
       /g\+\+ .*: Expected version 11 or newer but found 9\.4\.0/,
     );
   });

@@ -1,4 +1,3 @@
-import { join } from 'node:path';
 import { beforeAll, expect, test } from 'vitest';
 import type { RawDispatchCall, RawGroup } from '../../native/addon-types.js';
 import { loadRaw } from '../native/raw-exchange.js';
@@ -22,7 +21,7 @@ beforeAll(async () => {
 });
 
 function open(seed: bigint): RawGroup {
-  const addon = loadRaw(join(built.dir, 'addon', 'cpu.node'));
+  const addon = loadRaw(built.addonPath);
   return addon.openGroup({ seed, deadlineMs: 20, firstDeadlineMs: 20 });
 }
 

@@ -1,4 +1,3 @@
-import { join } from 'node:path';
 import type { RawAddon, RawCounts, RawGroup } from '../../native/addon-types.js';
 import { buildSpec } from '../support/built.js';
 
@@ -16,8 +15,8 @@ const handleHeaderBytes = 4096; // more than any header of this spec
 
 /** Builds the spec and gives the path of its addon, which a worker can load by itself. */
 export async function rawAddonPath(): Promise<string> {
-  const built = await buildSpec(rawSpec);
-  return join(built.dir, 'addon', 'cpu.node');
+  const { addonPath } = await buildSpec(rawSpec);
+  return addonPath;
 }
 
 export function loadRaw(path: string): RawAddon {

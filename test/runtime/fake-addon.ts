@@ -178,6 +178,30 @@ export class FakeRawGroup implements RawGroup {
     return [];
   }
 
+  refusal(): string | null {
+    return 'no memory of the test';
+  }
+
+  cudaCalls(): readonly string[] {
+    throw rawError('EPGEN_UNSUPPORTED', 'no devices');
+  }
+
+  stream(): bigint {
+    throw rawError('EPGEN_UNSUPPORTED', 'no devices');
+  }
+
+  event(): number {
+    throw rawError('EPGEN_UNSUPPORTED', 'no devices');
+  }
+
+  elapsedMs(): number {
+    throw rawError('EPGEN_UNSUPPORTED', 'no devices');
+  }
+
+  startBarrier(): void {
+    throw rawError('EPGEN_UNSUPPORTED', 'no devices');
+  }
+
   async dispose(): Promise<void> {
     this.numDisposals += 1;
   }
@@ -193,7 +217,14 @@ export class FakeRawGroup implements RawGroup {
 }
 
 export function fakeAddon(raw: RawGroup, specHash: string = description.specHash): RawAddon {
-  return { name: spec.name, specHash, backend: 'cpu', openGroup: () => raw };
+  return {
+    name: spec.name,
+    specHash,
+    backend: 'cpu',
+    arch: 'host',
+    probe: () => null,
+    openGroup: () => raw,
+  };
 }
 
 /** A group over fake memory. */

@@ -3,14 +3,16 @@ import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import {
-  EpgenArgumentError,
-  EpgenToolError,
-  EpgenUnsupportedError,
-  openModule,
-} from 'epgen/runtime';
+import { EpgenArgumentError, EpgenCudaError, EpgenToolError, openModule } from 'epgen/runtime';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import type { RawAddon, RawGroupOptions } from '../../native/addon-types.js';
+import type {
+  RawAddon,
+  RawDevice,
+  RawGroupOptions,
+  RawLink,
+  RawProbe,
+} from '../../native/addon-types.js';
+import type { OpenGroupOptions } from '../../native/options.js';
 import { description, FakeRawGroup, fakeAddon, rawError, spec } from './fake-addon.js';
 
 let folder: string;
@@ -61,7 +63,12 @@ describe('openModule', () => {
     };
     addAddon(['addon', 'cpu.node'], { ...fakeAddon(raw), openGroup });
     const group = await openModule(here(), { deadlineMs: 500, seed: 7, devices: [3, 1] });
-    expect(received).toEqual({ deadlineMs: 500, firstDeadlineMs: 500, seed: 7n });
+    expect(received).toEqual({
+      deadlineMs: 500,
+      firstDeadlineMs: 500,
+      seed: 7n,
+      devices: [3, 1],
+    });
     expect(group.numRanks).toBe(2);
     expect(group.ranks.map(({ index, device }) => [index, device])).toEqual([
       [0, 3],
@@ -186,9 +193,9 @@ describe('backend', () => {
   it('is replaced by EPGEN_BACKEND only where it is auto', async () => {
     addAddon(['addon', 'cpu.node']);
     vi.stubEnv('EPGEN_BACKEND', 'cuda');
-    await expect(openModule(here())).rejects.toThrow(EpgenUnsupportedError);
+    await expect(openModule(here())).rejects.toThrow(EpgenToolError);
     await expect(openModule(here(), { backend: 'auto' })).rejects.toThrow(
-      "Expected EPGEN_BACKEND to be a backend that this version runs, 'cpu', but received 'cuda'",
+      /compiled cuda addon .* found none.*epgen build --ranks 2 --hidden 16 --backend cuda$/s,
     );
     const named = await openModule(here(), { backend: 'cpu' });
     expect(named.backendReason).toBe("option backend is 'cpu'");
@@ -202,22 +209,131 @@ describe('backend', () => {
     );
   });
 
-  it('cuda is refused by name', async () => {
-    addAddon(['addon', 'cuda.node']);
-    await expect(openModule(here(), { backend: 'cuda' })).rejects.toThrow(
-      "Expected option backend to be a backend that this version runs, 'cpu', but received 'cuda'",
+  it('auto takes cuda where the machine fits, and says what it found', async () => {
+    addAddon(['addon', 'cpu.node']);
+    addAddon(['addon', 'cuda.node'], cudaAddon());
+    const group = await openModule(here());
+    expect(group.backend).toBe('cuda');
+    expect(group.backendReason).toBe('2 devices (Test GPU), linked by NVLink');
+    const named = await openModule(here(), { backend: 'cuda', devices: [1, 0] });
+    expect(named.backendReason).toBe(
+      "option backend is 'cuda': 2 devices (Test GPU), linked by NVLink",
     );
   });
 
-  it('passes over a cuda addon with one warning', async () => {
+  it('auto passes over a cuda addon that the machine cannot run, with one warning', async () => {
     addAddon(['addon', 'cpu.node']);
-    const cuda = addAddon(['addon', 'cuda.node']);
+    addAddon(
+      ['addon', 'cuda.node'],
+      cudaAddon({ driver: null, devices: [], reason: 'no libcuda' }),
+    );
     const warn = vi.spyOn(process, 'emitWarning').mockImplementation(() => undefined);
     const group = await openModule(here());
     await openModule(here());
-    const reason = `this version does not run cuda addons, so ${cuda} was passed over`;
+    const reason = 'no CUDA driver was found: no libcuda';
     expect(group.backend).toBe('cpu');
     expect(group.backendReason).toBe(reason);
     expect(warn.mock.calls).toEqual([[`epgen runs on the cpu backend: ${reason}`]]);
   });
+
+  it.each<[string, Partial<RawProbe>, OpenGroupOptions, string]>([
+    [
+      'no devices',
+      { devices: [], reason: 'hidden' },
+      {},
+      'the driver, for CUDA 13.0, offers no devices: hidden',
+    ],
+    [
+      'too few devices',
+      { devices: [device(0)] },
+      {},
+      '2 ranks want devices 0, 1, but the machine has 1 device (Test GPU)\nChoose from 0 to 0',
+    ],
+    [
+      'a device that is not there',
+      {},
+      { devices: [0, 5] },
+      '2 ranks want devices 0, 5, but the machine has 2 devices (Test GPU)',
+    ],
+    [
+      'another architecture',
+      { devices: [device(0), { ...device(1), major: 10 }] },
+      {},
+      'device 1 (Test GPU) is sm_100, and the addon was compiled for sm_90a\nBuild it: epgen build --ranks 2 --hidden 16 --backend cuda --arch sm_100a',
+    ],
+    [
+      'an old architecture',
+      { devices: [{ ...device(0), major: 8 }, device(1)] },
+      {},
+      'device 0 (Test GPU) is sm_80, and the addon was compiled for sm_90a\nKernels need sm_90',
+    ],
+    [
+      'no access between devices',
+      { links: links('none') },
+      {},
+      'device 0 has no access to the memory of device 1',
+    ],
+    [
+      'PCIe between devices',
+      { links: links('pcie') },
+      {},
+      'devices 0 and 1 are linked by PCIe, which has no atomics between devices',
+    ],
+  ])('cuda is refused before anything is opened: %s', async (_name, found, options, problem) => {
+    const openGroup = () => {
+      throw new Error('opened');
+    };
+    addAddon(['addon', 'cuda.node'], { ...cudaAddon(found), openGroup });
+    const pending = openModule(here(), { ...options, backend: 'cuda' });
+    await expect(pending).rejects.toThrow(EpgenCudaError);
+    await expect(pending).rejects.toThrow(`Expected to run ep2_h16_bf16 on cuda, but ${problem}`);
+  });
+
+  it('cuda is refused where launches wait for their kernels', async () => {
+    addAddon(['addon', 'cuda.node'], cudaAddon());
+    vi.stubEnv('CUDA_LAUNCH_BLOCKING', '1');
+    await expect(openModule(here(), { backend: 'cuda' })).rejects.toThrow(
+      /CUDA_LAUNCH_BLOCKING is 1/,
+    );
+  });
+
+  it('says how much memory was wanted for what', async () => {
+    const openGroup = () => {
+      throw rawError('EPGEN_CUDA', 'cudaMalloc of 9 bytes for the window of rank 1 failed', {
+        kind: 'cuda',
+        name: 'cudaErrorMemoryAllocation',
+      });
+    };
+    addAddon(['addon', 'cuda.node'], { ...cudaAddon(), openGroup });
+    await expect(openModule(here())).rejects.toThrow(
+      /9 bytes for the window of rank 1 failed\n.*arenaBytes/,
+    );
+  });
 });
+
+function device(ordinal: number): RawDevice {
+  return { ordinal, name: 'Test GPU', major: 9, minor: 0, totalBytes: 1 << 30, pciBusId: '' };
+}
+
+function links(link: RawLink): RawLink[][] {
+  return [0, 1].map((from) => [0, 1].map((to) => (from === to ? 'self' : link)));
+}
+
+/** A cuda addon on a machine with two fitting devices, but for what a test changes. */
+function cudaAddon(found: Partial<RawProbe> = {}): RawAddon {
+  const probe: RawProbe = {
+    driver: 13000,
+    runtime: 13000,
+    devices: [device(0), device(1)],
+    links: links('nvlink'),
+    peerAccess: [],
+    reason: null,
+    ...found,
+  };
+  return {
+    ...fakeAddon(new FakeRawGroup()),
+    backend: 'cuda',
+    arch: 'sm_90a',
+    probe: () => probe,
+  };
+}

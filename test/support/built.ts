@@ -10,6 +10,7 @@ import type { Sizes, Spec } from '../../native/spec-types.js';
 export interface Built {
   readonly spec: Spec;
   readonly dir: string;
+  readonly addonPath: string;
   readonly sizes: Sizes;
   open(options?: OpenGroupOptions): Promise<Group>;
   /** Compiles the generated folder again, after a test has changed it. */
@@ -33,5 +34,12 @@ export async function buildSpec(input: SpecInput): Promise<Built> {
     sizes: Sizes;
     openGroup: (options?: OpenGroupOptions) => Promise<Group>;
   };
-  return { spec: generated.spec, sizes: generated.sizes, dir, open: generated.openGroup, compile };
+  return {
+    spec: generated.spec,
+    sizes: generated.sizes,
+    dir,
+    addonPath: join(dir, 'addon', 'cpu.node'),
+    open: generated.openGroup,
+    compile,
+  };
 }

@@ -1,0 +1,281 @@
+import { execFile } from 'node:child_process';
+import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { findCommand } from '../../generator/toolchain.js';
+
+// Every instruction of a kernel that orders memory, as nvcc emits it: a release, acquire or fence that goes missing,
+// weakens or multiplies is seen here. test/gpu/sass-check.mjs does the same for machine code.
+
+const run = promisify(execFile);
+const root = join(import.meta.dirname, '..', '..');
+
+/** How often an instruction stands in a kernel whose row loop is unrolled into `pieces`. */
+type Count = number | ((pieces: number) => number);
+
+const perPiece: Count = (pieces) => pieces;
+const load = 'cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes';
+const store = 'cp.async.bulk.global.shared::cta.bulk_group';
+const commit = 'cp.async.bulk.commit_group';
+const expectBytes = 'mbarrier.arrive.expect_tx.release.cta.shared::cta.b64';
+const arrive = 'mbarrier.arrive.release.cta.shared::cta.b64';
+const abortWord = 'ld.relaxed.sys.global.u32';
+
+interface Ordering {
+  /** The instruction that stands once a piece. */
+  readonly piece?: string;
+  readonly instructions: Readonly<Record<string, Count>>;
+  /** Pairs of which the second follows the first, with no other ordering instruction between. */
+  readonly adjacent?: readonly (readonly [string, string])[];
+}
+
+const kernels: Readonly<Record<string, Ordering>> = {
+  dispatch: {
+    piece: commit,
+    instructions: {
+      // rank_counts and expert_counts: published, and awaited for bases, rows and experts.
+      'st.relaxed.sys.global.u64': 2,
+      'ld.relaxed.sys.global.u64': 3,
+      // arrivals: all of a block's copies, then one addition for each destination.
+      'cp.async.bulk.wait_group 0': 1,
+      'fence.proxy.async': 1,
+      'red.release.sys.global.add.u32': 1,
+      'ld.acquire.sys.global.u32': 1,
+      // The count record, to the host.
+      'st.release.sys.global.u32': 1,
+      // Which block of the rank is the last: orders nothing.
+      'atom.relaxed.gpu.global.add.u32': 1,
+      // The ring: filled at first, filled again, stored from, freed.
+      'fence.mbarrier_init.release.cluster': 1,
+      [expectBytes]: 2,
+      [load]: 2,
+      [store]: perPiece,
+      [commit]: perPiece,
+      'cp.async.bulk.wait_group.read': perPiece,
+      [arrive]: perPiece,
+      // Before the first access, before success, and in every wait.
+      [abortWord]: (pieces) => 7 + pieces,
+    },
+    adjacent: [
+      ['cp.async.bulk.wait_group 0', 'fence.proxy.async'],
+      [expectBytes, load],
+      [store, commit],
+      ['cp.async.bulk.wait_group.read', arrive],
+    ],
+  },
+  combine: {
+    piece: load,
+    instructions: {
+      // ready: expert outputs of earlier work, acquired and handed to the copy engine.
+      'st.release.sys.global.u64': 1,
+      'ld.acquire.sys.global.u64': 1,
+      'fence.proxy.async': 1,
+      // The ring: filled, read, handed back to the copy engine.
+      'fence.mbarrier_init.release.cluster': 1,
+      [expectBytes]: perPiece,
+      [load]: perPiece,
+      'fence.proxy.async.shared::cta': perPiece,
+      [arrive]: perPiece,
+      [abortWord]: (pieces) => 3 + 2 * pieces,
+    },
+    adjacent: [
+      ['st.release.sys.global.u64', 'ld.acquire.sys.global.u64'],
+      [expectBytes, load],
+      ['fence.proxy.async.shared::cta', arrive],
+    ],
+  },
+  dispatch_layout: {
+    // The count record, to the host.
+    instructions: { 'st.release.sys.global.u32': 1 },
+  },
+};
+
+/** Out of line, shared by all waits: the latch of the first to give up, the record it leaves, the other ranks. */
+const functions: Readonly<Record<string, Ordering>> = {
+  is_first_to_give_up: { instructions: { 'atom.relaxed.sys.global.or.b32': 1 } },
+  give_up: { instructions: { 'st.release.sys.global.u32': 1 } },
+  abort_group: { instructions: { 'red.relaxed.sys.global.or.b32': 1 } },
+};
+
+/**
+ * The ordering instructions of each function of a PTX text, in its order. Without mbarrier.init and try_wait, of
+ * which there are as many as stages of the ring.
+ */
+function orderingInstructions(ptx: string): Map<string, string[]> {
+  const listings = ptx
+    .split(/^(?=(?:\.visible |\.weak )?\.(?:entry|func) )/m)
+    .slice(1)
+    .filter((text) => text.includes('\n{'))
+    .map((text): [string, string[]] => {
+      const instructions = [
+        ...text.matchAll(/^\s*(?:@!?%p\d+ )?([a-z][\w.:]+)(?:[ \t]+(\d+);)?/gm),
+      ].map(([, opcode, operand]) => (operand === '0' ? `${opcode} 0` : opcode!));
+      return [functionName(text), instructions.filter(isOrdering)];
+    });
+  return new Map(listings);
+}
+
+function functionName(text: string): string {
+  const [, mangled = ''] = /(_ZN\w+)/.exec(text) ?? [];
+  // _ZN5epgen<length><spec><length><name>E...
+  const names = [...mangled.matchAll(/\d+([a-z_]\w*?)(?=\d|E)/g)].map(([, name]) => name!);
+  const kernel = /((?:dispatch_layout|dispatch|combine)_kernel(?:_loopback)?)E/.exec(mangled)?.[1];
+  return kernel ?? names.at(-1)?.replace(/E.*/, '') ?? mangled;
+}
+
+function isOrdering(opcode: string): boolean {
+  if (/^mbarrier\.(?:init|try_wait)/.test(opcode) || opcode.startsWith('atom.shared')) return false;
+  return /^(?:fence|membar|cp|red|atom|mbarrier|multimem)\.|\.(?:sys|gpu|acquire|release|volatile|mmio|nc)\b/.test(
+    opcode,
+  );
+}
+
+/** How a function differs from what its table says. */
+function problems(listing: readonly string[], ordering: Ordering): string[] {
+  const pieces = ordering.piece ? listing.filter((opcode) => opcode === ordering.piece).length : 1;
+  const count = (opcode: string) => listing.filter((other) => other === opcode).length;
+  const opcodes = new Set([...listing, ...Object.keys(ordering.instructions)]);
+  const counts = [...opcodes].flatMap((opcode) => {
+    const wanted = ordering.instructions[opcode] ?? 0;
+    const expected = typeof wanted === 'number' ? wanted : wanted(Math.max(pieces, 1));
+    return count(opcode) === expected ? [] : [`${opcode}: ${count(opcode)} times, not ${expected}`];
+  });
+  const pairs = (ordering.adjacent ?? []).flatMap(([first, second]) =>
+    listing.some((opcode, i) => opcode === first && listing[i + 1] !== second)
+      ? [`${second} does not follow ${first}`]
+      : [],
+  );
+  return [...counts, ...pairs].sort();
+}
+
+const nvcc = await findCommand('nvcc');
+
+describe.skipIf(nvcc === undefined)(
+  'ordering instructions of the kernels (skipped: no nvcc on PATH)',
+  () => {
+    let scratch = '';
+    beforeAll(() => {
+      scratch = mkdtempSync(join(tmpdir(), 'epgen-ptx-'));
+    });
+    afterAll(() => rmSync(scratch, { recursive: true }));
+
+    async function compile(source: string, includeDir: string): Promise<Map<string, string[]>> {
+      const output = join(scratch, 'kernel.ptx');
+      const includes = ['-I', join(root, 'native'), '-I', includeDir];
+      await run(nvcc as string, [
+        '-std=c++20',
+        '-arch=compute_90a',
+        '--ptx',
+        ...includes,
+        source,
+        '-o',
+        output,
+      ]);
+      return orderingInstructions(readFileSync(output, 'utf8'));
+    }
+
+    // Rows of one, two and four pieces.
+    const specs = ['ep2_h64_bf16', 'ep4_h2880_bf16', 'ep8_h7168_bf16'];
+    const cases = specs.flatMap((spec) => Object.keys(kernels).map((kernel) => ({ spec, kernel })));
+
+    it.each(cases)('$spec, $kernel', async ({ spec, kernel }) => {
+      const dir = join(root, 'generated', spec);
+      const listings = await compile(join(dir, `${kernel}.cu`), dir);
+      const expected = {
+        [`${kernel}_kernel`]: kernels[kernel]!,
+        [`${kernel}_kernel_loopback`]: kernels[kernel]!,
+        ...(kernel === 'dispatch_layout' ? {} : functions),
+      };
+      expect([...listings.keys()].sort()).toEqual(Object.keys(expected).sort());
+      for (const [name, ordering] of Object.entries(expected))
+        expect(problems(listings.get(name)!, ordering), name).toEqual([]);
+    });
+
+    const planted = [
+      {
+        what: 'combine reads what it acquired without a proxy fence',
+        kernel: 'combine',
+        from: '    fence_proxy_async();\n',
+        to: '',
+        found: ['fence.proxy.async: 0 times, not 1'],
+      },
+      {
+        what: 'a stage goes back to the copy engine without a proxy fence',
+        kernel: 'combine',
+        from: 'fence_proxy_async_shared();',
+        to: '',
+        found: ['fence.proxy.async.shared::cta: 0 times, not 1'],
+      },
+      {
+        what: 'ready words are published relaxed',
+        kernel: 'combine',
+        from: 'st_release_sys(EPGEN_FIELD(control, ready)',
+        to: 'st_relaxed_sys(EPGEN_FIELD(control, ready)',
+        found: [
+          'st.relaxed.sys.global.u64: 1 times, not 0',
+          'st.release.sys.global.u64: 0 times, not 1',
+        ],
+      },
+      {
+        what: 'ready words are awaited relaxed',
+        kernel: 'combine',
+        from: 'wait_acquire_sys(',
+        to: 'wait_relaxed_sys(',
+        found: [
+          'ld.acquire.sys.global.u64 does not follow st.release.sys.global.u64',
+          'ld.acquire.sys.global.u64: 0 times, not 1',
+          'ld.relaxed.sys.global.u64: 1 times, not 0',
+        ],
+      },
+      {
+        what: 'arrivals are announced when rows have only been read',
+        kernel: 'dispatch',
+        from: '    bulk_wait_group<0>();',
+        to: '    bulk_wait_group_read<0>();',
+        found: [
+          'cp.async.bulk.wait_group 0: 0 times, not 1',
+          'cp.async.bulk.wait_group.read 0: 1 times, not 0',
+        ],
+      },
+      {
+        what: 'arrivals are announced without a proxy fence',
+        kernel: 'dispatch',
+        from: '    fence_proxy_async();\n',
+        to: '',
+        found: [
+          'fence.proxy.async does not follow cp.async.bulk.wait_group 0',
+          'fence.proxy.async: 0 times, not 1',
+        ],
+      },
+      {
+        what: 'arrivals are awaited relaxed',
+        kernel: 'dispatch',
+        from: 'wait_acquire_sys(',
+        to: 'wait_relaxed_sys(',
+        found: [
+          'ld.acquire.sys.global.u32: 0 times, not 1',
+          'ld.relaxed.sys.global.u32: 9 times, not 8',
+        ],
+      },
+      {
+        what: 'the record is handed to the host without release',
+        kernel: 'dispatch_layout',
+        from: 'st_release_sys(EPGEN_FIELD(record, tag)',
+        to: 'st(EPGEN_FIELD(record, tag)',
+        found: ['st.release.sys.global.u32: 0 times, not 1'],
+      },
+    ];
+
+    it.each(planted)('finds that $what', async ({ kernel, from, to, found }) => {
+      const dir = join(root, 'generated', 'ep2_h64_bf16');
+      const text = readFileSync(join(dir, `${kernel}.cu`), 'utf8');
+      expect(text.split(from)).toHaveLength(2);
+      writeFileSync(join(scratch, `${kernel}.cu`), text.replace(from, to));
+      copyFileSync(join(dir, 'layout.cuh'), join(scratch, 'layout.cuh'));
+      const listings = await compile(join(scratch, `${kernel}.cu`), scratch);
+      expect(problems(listings.get(`${kernel}_kernel`)!, kernels[kernel]!)).toEqual(found);
+    });
+  },
+);

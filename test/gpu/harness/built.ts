@@ -1,0 +1,67 @@
+// Stands in for test/support/built.ts in the packed folder: finds what was built when the folder was packed.
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { parseSpec, type SpecInput } from '../../../generator/spec.js';
+import type { Group, OpenGroupOptions } from '../../../native/index.js';
+import type { Sizes, Spec } from '../../../native/spec-types.js';
+import type { Built } from '../../support/built.js';
+import { type AddonBackend, host, Skip } from './host.js';
+import { markOnGpu } from './tree.js';
+
+/** What a spec has to be packed with. */
+export interface Needs {
+  /** Default: the backend that the folder was packed for. */
+  readonly backends?: readonly AddonBackend[];
+  /** Also an addon for this architecture, in `addon-<arch>/cuda.node`. */
+  readonly otherArch?: string;
+  /** Gives the spec although this machine has fewer devices than it has ranks. */
+  readonly evenWithTooFewDevices?: boolean;
+}
+
+export interface Collected extends Needs {
+  readonly input: SpecInput;
+}
+
+const collected: Collected[] = [];
+
+/** What the tests asked for while the host was in `collect` mode. */
+export function collectedSpecs(): readonly Collected[] {
+  return collected;
+}
+
+/** The packed folder's build of `input`. Skips the test, or the suite whose hook asks, when it cannot run here. */
+export async function buildSpec(input: SpecInput, needs: Needs = {}): Promise<Built> {
+  const { mode, dir: packed, backend, numDevices, ranks } = host();
+  if (mode === 'collect') {
+    collected.push({ input, ...needs });
+    throw new Skip('collecting');
+  }
+  const { name, ranks: numRanks } = parseSpec(input, 'test');
+  const isAnyAllowed = needs.evenWithTooFewDevices === true;
+  if (!isAnyAllowed && ranks !== undefined && !ranks.includes(numRanks)) {
+    throw new Skip(`${numRanks} ranks: --ranks is ${ranks.join(',')}`);
+  }
+  if (backend === 'cuda') {
+    if (!isAnyAllowed && numRanks > numDevices) {
+      throw new Skip(`${numRanks} ranks: this machine has ${numDevices} GPUs`);
+    }
+    if (numDevices > 0) markOnGpu();
+  }
+  const dir = join(packed, 'generated', name);
+  const addonPath = join(dir, 'addon', `${backend}.node`);
+  if (!existsSync(addonPath)) throw new Error(`${name} was not packed for ${backend}`);
+  const generated = (await import(pathToFileURL(join(dir, 'index.js')).href)) as {
+    spec: Spec;
+    sizes: Sizes;
+    openGroup: (options?: OpenGroupOptions) => Promise<Group>;
+  };
+  return {
+    spec: generated.spec,
+    sizes: generated.sizes,
+    dir,
+    addonPath,
+    open: (options) => generated.openGroup({ backend, ...options }),
+    compile: () => Promise.reject(new Error('nothing is compiled in a packed folder')),
+  };
+}

@@ -1,0 +1,87 @@
+// The matchers that packed tests use. Any other is no function, so a test that needs it fails.
+import { inspect, isDeepStrictEqual } from 'node:util';
+
+type Matcher = (got: unknown, ...want: never[]) => boolean;
+type Constructor = abstract new (...args: never[]) => unknown;
+
+const matchers = {
+  toBe: (got: unknown, want: unknown) => Object.is(got, want),
+  toEqual: (got: unknown, want: unknown) => isDeepStrictEqual(got, want),
+  toMatchObject: (got: unknown, want: object) => contains(got, want),
+  toContain: (got: unknown, want: unknown) =>
+    typeof got === 'string' ? got.includes(String(want)) : (got as unknown[]).includes(want),
+  toMatch: (got: unknown, want: RegExp) => want.test(String(got)),
+  toHaveLength: (got: unknown, want: number) => (got as ArrayLike<unknown>).length === want,
+  toBeInstanceOf: (got: unknown, want: Constructor) => got instanceof want,
+  toBeDefined: (got: unknown) => got !== undefined,
+  toBeUndefined: (got: unknown) => got === undefined,
+  toBeGreaterThan: (got: unknown, want: number) => (got as number) > want,
+  toBeLessThan: (got: unknown, want: number) => (got as number) < want,
+  toBeLessThanOrEqual: (got: unknown, want: number) => (got as number) <= want,
+  toThrow: (got: unknown, want?: string | RegExp | Constructor) => throws(got, want),
+} satisfies Record<string, Matcher>;
+
+type Assertions = {
+  readonly [Name in keyof typeof matchers]: (
+    ...want: (typeof matchers)[Name] extends (got: unknown, ...want: infer W) => boolean ? W : never
+  ) => void;
+};
+
+function assertions(got: unknown, message: string | undefined, isRight: boolean): Assertions {
+  const entries = Object.entries(matchers).map(([name, matches]) => [
+    name,
+    (...want: never[]) => {
+      if ((matches as Matcher)(got, ...want) === isRight) return;
+      const verb = `${isRight ? '' : 'not '}${name}`;
+      const text = `expected ${shown(got)} ${verb} ${want.map(shown).join(', ')}`;
+      throw new Error(message === undefined ? text : `${message}: ${text}`);
+    },
+  ]);
+  return Object.fromEntries(entries);
+}
+
+export const expect = Object.assign(
+  (got: unknown, message?: string): Assertions & { readonly not: Assertions } => ({
+    ...assertions(got, message, true),
+    not: assertions(got, message, false),
+  }),
+  {
+    fail(message: string): never {
+      throw new Error(message);
+    },
+  },
+);
+
+function shown(value: unknown): string {
+  if (value instanceof Function) return value.name || 'a function';
+  const text = inspect(value, { depth: 4, maxArrayLength: 20, maxStringLength: 2000 });
+  return text.length > 4000 ? `${text.slice(0, 4000)}...` : text;
+}
+
+/** Whether `got` has all that `want` has. */
+function contains(got: unknown, want: unknown): boolean {
+  if (typeof want !== 'object' || want === null) return Object.is(got, want);
+  if (typeof got !== 'object' || got === null) return false;
+  if (Array.isArray(want)) {
+    return (
+      Array.isArray(got) &&
+      got.length === want.length &&
+      want.every((element, i) => contains(got[i], element))
+    );
+  }
+  return Object.entries(want).every(([key, value]) =>
+    contains((got as Record<string, unknown>)[key], value),
+  );
+}
+
+function throws(run: unknown, want: string | RegExp | Constructor | undefined): boolean {
+  try {
+    (run as () => unknown)();
+  } catch (error) {
+    if (want === undefined) return true;
+    if (typeof want === 'function') return error instanceof want;
+    const message = error instanceof Error ? error.message : String(error);
+    return typeof want === 'string' ? message.includes(want) : want.test(message);
+  }
+  return false;
+}
