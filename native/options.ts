@@ -9,7 +9,11 @@ export type Backend = 'auto' | 'cpu' | 'cuda';
 export interface OpenGroupOptions {
   /** Default: `auto`, which the environment variable EPGEN_BACKEND may replace. */
   readonly backend?: Backend | undefined;
-  /** One device ordinal per rank, all different. Default: 0, 1, 2, ... The cpu backend only shows them as `rank.device`. */
+  /**
+   * One device ordinal per rank. Default: 0, 1, 2, ... Ranks may share a device, to try a spec on fewer GPUs than it has
+   * ranks: the blocks of all their kernels must then fit on it at once, or calls time out. The cpu backend only shows
+   * them as `rank.device`.
+   */
   readonly devices?: readonly number[] | undefined;
   /** How long any wait inside a call may last, in milliseconds, before the call rejects. Default: 10000. */
   readonly deadlineMs?: number | undefined;
@@ -77,12 +81,11 @@ function checkDevices(value: unknown, numRanks: number): readonly number[] {
   const isRight =
     Array.isArray(value) &&
     value.length === numRanks &&
-    value.every((device) => Number.isInteger(device) && device >= 0) &&
-    new Set(value).size === numRanks;
+    value.every((device) => Number.isInteger(device) && device >= 0);
   if (isRight) return [...value];
   const received = Array.isArray(value) ? `[${value.join(', ')}]` : describe(value);
   throw new EpgenArgumentError(
-    `Expected devices to be ${numRanks} different device ordinals, one per rank, but received ${received}`,
+    `Expected devices to be ${numRanks} device ordinals, one per rank, but received ${received}`,
   );
 }
 

@@ -113,8 +113,8 @@ void CudaRank::load_kernels() const {
 std::future<void> CudaRank::reach(const std::vector<std::unique_ptr<CudaRank>>& ranks) {
     return worker_.ask([this, &ranks] {
         for (const auto& peer : ranks) {
-            if (peer.get() == this) continue;
             const int device = static_cast<int>(peer->api_.device());
+            if (device == static_cast<int>(api_.device())) continue;
             const cudaError_t code = api_.attempt(EPGEN_CUDA(cudaDeviceEnablePeerAccess), device, 0u);
             if (code == cudaErrorPeerAccessAlreadyEnabled) {
                 cudaGetLastError();  // another group of this process has enabled it

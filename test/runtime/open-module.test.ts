@@ -153,15 +153,15 @@ describe('openModule', () => {
     [{ backend: 'gpu' }, "Expected backend to be 'auto', 'cpu' or 'cuda' but received 'gpu'"],
     [
       { devices: [0] },
-      'Expected devices to be 2 different device ordinals, one per rank, but received [0]',
+      'Expected devices to be 2 device ordinals, one per rank, but received [0]',
     ],
     [
-      { devices: [1, 1] },
-      'Expected devices to be 2 different device ordinals, one per rank, but received [1, 1]',
+      { devices: [1, -1] },
+      'Expected devices to be 2 device ordinals, one per rank, but received [1, -1]',
     ],
     [
       { devices: 2 },
-      'Expected devices to be 2 different device ordinals, one per rank, but received 2',
+      'Expected devices to be 2 device ordinals, one per rank, but received 2',
     ],
     [
       { deadlineMs: 0 },

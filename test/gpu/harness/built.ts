@@ -32,7 +32,7 @@ export function collectedSpecs(): readonly Collected[] {
 
 /** The packed folder's build of `input`. Skips the test, or the suite whose hook asks, when it cannot run here. */
 export async function buildSpec(input: SpecInput, needs: Needs = {}): Promise<Built> {
-  const { mode, dir: packed, backend, numDevices, ranks } = host();
+  const { mode, dir: packed, backend, numDevices, sharesDevices, ranks } = host();
   if (mode === 'collect') {
     collected.push({ input, ...needs });
     throw new Skip('collecting');
@@ -43,7 +43,7 @@ export async function buildSpec(input: SpecInput, needs: Needs = {}): Promise<Bu
     throw new Skip(`${numRanks} ranks: --ranks is ${ranks.join(',')}`);
   }
   if (backend === 'cuda') {
-    if (!isAnyAllowed && numRanks > numDevices) {
+    if (!isAnyAllowed && numRanks > numDevices && !sharesDevices) {
       throw new Skip(`${numRanks} ranks: this machine has ${numDevices} GPUs`);
     }
     if (numDevices > 0) markOnGpu();
@@ -61,7 +61,14 @@ export async function buildSpec(input: SpecInput, needs: Needs = {}): Promise<Bu
     sizes: generated.sizes,
     dir,
     addonPath,
-    open: (options) => generated.openGroup({ backend, ...options }),
+    open: (options) => generated.openGroup({ backend, ...sharedDevices(numRanks), ...options }),
     compile: () => Promise.reject(new Error('nothing is compiled in a packed folder')),
   };
+}
+
+/** Ranks dealt out over the GPUs, where there are more of them and that is wanted. */
+function sharedDevices(numRanks: number): OpenGroupOptions {
+  const { backend, numDevices, sharesDevices } = host();
+  if (backend !== 'cuda' || !sharesDevices || numRanks <= numDevices) return {};
+  return { devices: Array.from({ length: numRanks }, (_, rank) => rank % numDevices) };
 }

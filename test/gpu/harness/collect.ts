@@ -11,7 +11,7 @@ import { declaredBy, runSuite } from './tree.js';
 const [folder = '', name, ...files] = process.argv.slice(2);
 const dir = resolve(folder);
 const backend = name as AddonBackend;
-setHost({ dir, mode: 'collect', backend, numDevices: 8, ranks: undefined });
+setHost({ dir, mode: 'collect', backend, numDevices: 8, sharesDevices: false, ranks: undefined });
 
 const load = (path: string) => import(pathToFileURL(join(dir, 'test', path)).href);
 for (const file of files) {

@@ -11,6 +11,8 @@ export interface Host {
   readonly backend: AddonBackend;
   /** GPUs of this machine. */
   readonly numDevices: number;
+  /** Whether specs of more ranks than GPUs run with several ranks on a GPU; else they are skipped. */
+  readonly sharesDevices: boolean;
   /** Rank counts to run; undefined for all. */
   readonly ranks: readonly number[] | undefined;
 }

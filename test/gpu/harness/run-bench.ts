@@ -17,7 +17,14 @@ const path = join(packed.dir, 'test/bench/packed.js');
 if (!existsSync(path)) throw new Error('this folder was packed without a benchmark');
 const { numDevices, manifest, reason } = packed;
 if (manifest.backend === 'cuda' && numDevices === 0) throw new Error(`no GPU: ${reason}`);
-setHost({ dir: packed.dir, mode: 'run', backend: manifest.backend, numDevices, ranks: undefined });
+setHost({
+  dir: packed.dir,
+  mode: 'run',
+  backend: manifest.backend,
+  numDevices,
+  sharesDevices: false,
+  ranks: undefined,
+});
 mkdirSync(out, { recursive: true });
 const { main } = (await import(pathToFileURL(path).href)) as Bench;
 await main({ ...packed, out, buildSpec: (input) => buildSpec(input) }, argv);

@@ -11,6 +11,7 @@ import type { TestResult } from './tree.js';
 const maxPrinted = 8;
 const usage = `./run-tests [options]
   --ranks 8,4,2,1   only specs of these rank counts
+  --share-devices   several ranks on a GPU where a spec has more ranks than there are GPUs
   --only TEXT       only files with TEXT in their path; repeatable
   --backend NAME    cuda or cpu; default: what the folder was packed for
   --limit SECONDS   for one file; default: 600
@@ -19,6 +20,7 @@ const usage = `./run-tests [options]
 const { values } = parseArgs({
   options: {
     ranks: { type: 'string' },
+    'share-devices': { type: 'boolean', default: false },
     only: { type: 'string', multiple: true },
     backend: { type: 'string' },
     limit: { type: 'string', default: '600' },
@@ -44,6 +46,7 @@ const host: Host = {
   mode: 'run',
   backend: (values.backend ?? manifest.backend) as AddonBackend,
   numDevices,
+  sharesDevices: values['share-devices'],
   ranks: values.ranks?.split(',').map(Number),
 };
 const files = manifest.suites.filter((file) => values.only?.some((t) => file.includes(t)) ?? true);
