@@ -30,7 +30,8 @@ const codeOf = (pending: Promise<unknown>): Promise<string> =>
   );
 
 async function expectStale(pending: Promise<unknown>): Promise<void> {
-  await expect(pending).rejects.toBeInstanceOf(EpgenStaleError);
+  const reason = await pending.catch((error: unknown) => error);
+  expect(reason).toBeInstanceOf(EpgenStaleError);
 }
 
 /** Enqueues a dispatch whose wrong index nobody has heard of when the group gives up. */

@@ -151,18 +151,12 @@ describe('openModule', () => {
       'Expected the options of openGroup to be among backend, devices, deadlineMs, firstDeadlineMs, addonDir, seed but received device',
     ],
     [{ backend: 'gpu' }, "Expected backend to be 'auto', 'cpu' or 'cuda' but received 'gpu'"],
-    [
-      { devices: [0] },
-      'Expected devices to be 2 device ordinals, one per rank, but received [0]',
-    ],
+    [{ devices: [0] }, 'Expected devices to be 2 device ordinals, one per rank, but received [0]'],
     [
       { devices: [1, -1] },
       'Expected devices to be 2 device ordinals, one per rank, but received [1, -1]',
     ],
-    [
-      { devices: 2 },
-      'Expected devices to be 2 device ordinals, one per rank, but received 2',
-    ],
+    [{ devices: 2 }, 'Expected devices to be 2 device ordinals, one per rank, but received 2'],
     [
       { deadlineMs: 0 },
       'Expected deadlineMs to be milliseconds above 0 and at most 2147483647 but received 0',

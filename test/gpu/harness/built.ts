@@ -61,7 +61,10 @@ export async function buildSpec(input: SpecInput, needs: Needs = {}): Promise<Bu
     sizes: generated.sizes,
     dir,
     addonPath,
-    open: (options) => generated.openGroup({ backend, ...sharedDevices(numRanks), ...options }),
+    open: (options) => {
+      const devices = isAnyAllowed ? {} : sharedDevices(numRanks);
+      return generated.openGroup({ backend, ...devices, ...options });
+    },
     compile: () => Promise.reject(new Error('nothing is compiled in a packed folder')),
   };
 }

@@ -20,6 +20,11 @@ export const exclusions: readonly Exclusion[] = [
     reason: 'late ranks in virtual time; gpu/suites/late.test has them in real time',
   },
   {
+    file: 'native/shortage.test',
+    backends: ['cuda'],
+    reason: 'limits of memory and threads under which the driver itself does not start',
+  },
+  {
     file: 'gpu/suites/calls.test',
     backends: ['cpu'],
     reason: 'records CUDA calls',
