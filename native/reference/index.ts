@@ -1,5 +1,5 @@
 /** The short model of every operation: what the kernels' results are compared with, bit for bit. */
-export { bf16FromFloat, canonicalNan, floatFromBf16 } from './bf16.js';
+export { bf16FromFloat, floatFromBf16 } from './bf16.js';
 export type { CombineInput, CombineReferenceCall } from './combine.js';
 export { combineReference } from './combine.js';
 export type {
