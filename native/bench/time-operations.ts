@@ -45,6 +45,8 @@ export interface OperationTimes {
 
 const NUM_INPUTS = 2;
 const NUM_WARM_UP_ROUNDS = 3;
+/** Rounds that are enqueued at once: each dispatch holds one of a rank's 16 count records until it ends. */
+const MAX_ENQUEUED_ROUNDS = 12;
 /** Enough for JavaScript to enqueue a window while the devices still wait. */
 const RUNWAY_NS = 30_000_000;
 const DEADLINE_MS = 10_000;
@@ -138,7 +140,6 @@ async function timeWindow(
   const { recvX } = sizes.regions;
   const grid = spec.channels.memory.count;
   const roundsPerWindow = NUM_WARM_UP_ROUNDS + numRounds;
-  const combines: Promise<void>[] = [];
   const events: { readonly [O in Operation]: [from: number, to: number][][] } = {
     dispatch: [],
     combine: [],
@@ -154,8 +155,9 @@ async function timeWindow(
     events[operation].push(pairs);
   };
 
-  for (const rank of memory.keys()) group.delay(rank, RUNWAY_NS);
-  for (let round = 0; round < roundsPerWindow; round++) {
+  /** Appends one round to all ranks and returns its combines. */
+  const appendRound = (round: number): Promise<void>[] => {
+    const combines: Promise<void>[] = [];
     const sequence = windowIdx * roundsPerWindow + round;
     const turn = sequence % NUM_INPUTS;
     const buffer = sequence % recvX.numBuffers;
@@ -178,9 +180,16 @@ async function timeWindow(
         }),
       );
     });
+    return combines;
+  };
+
+  for (let first = 0; first < roundsPerWindow; first += MAX_ENQUEUED_ROUNDS) {
+    const numEnqueued = Math.min(MAX_ENQUEUED_ROUNDS, roundsPerWindow - first);
+    for (const rank of memory.keys()) group.delay(rank, RUNWAY_NS);
+    const rounds = Array.from({ length: numEnqueued }, (_, i) => appendRound(first + i));
+    await Promise.all(rounds.flat());
+    await Promise.all(memory.map((_, rank) => group.synchronize(rank)));
   }
-  await Promise.all(combines);
-  await Promise.all(memory.map((_, rank) => group.synchronize(rank)));
 
   const elapsed = (operation: Operation) =>
     events[operation]
