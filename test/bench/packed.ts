@@ -8,7 +8,7 @@ import { bench, resultFileName } from '../../native/bench/bench.js';
 import { reportLines } from '../../native/bench/report.js';
 import type { BenchHost } from '../gpu/harness/bench-host.js';
 
-export const specs: readonly SpecInput[] = [2, 4, 8].map((ranks) => ({ ranks, hidden: 7168 }));
+export const specs: readonly SpecInput[] = [1, 2, 4, 8].map((ranks) => ({ ranks, hidden: 7168 }));
 
 /** The compiled probe, where `test/bench/probe/build.sh test/bench/probe/probe` was run before packing. */
 const probe = 'test/bench/probe/probe';
@@ -26,11 +26,12 @@ export async function main(host: BenchHost, argv: readonly string[]): Promise<vo
     },
   });
   const number = (text: string | undefined) => (text === undefined ? undefined : Number(text));
-  const largest = [8, 4, 2].find((ranks) => ranks <= host.numDevices) ?? 2;
+  const largest = [8, 4, 2].find((ranks) => ranks <= host.numDevices) ?? 1;
   const ranks = number(values.ranks) ?? largest;
   const { spec, sizes, dir } = await host.buildSpec({ ranks, hidden: 7168 });
   const probePath = join(host.dir, probe);
-  const hasProbe = existsSync(probePath);
+  // One GPU has no wire.
+  const hasProbe = ranks > 1 && existsSync(probePath);
   if (hasProbe) await chmod(probePath, 0o755);
   const result = await bench({
     ...{ spec, sizes, addonPath: join(dir, 'addon', 'cuda.node') },
