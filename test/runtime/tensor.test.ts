@@ -198,7 +198,7 @@ describe('Tensor', () => {
       `Expected pointer to have 20 bytes in one tensor or in the window of rank 0 but received ${pointer}n`,
     );
     tensor.dispose();
-    expect(() => alias.pointer).toThrow('the tensor that it pointed into was freed');
+    expect(() => alias.pointer).toThrow('the memory that it pointed to was freed');
     alias.dispose();
     expect(raw.freed.filter((freed) => freed === pointer)).toHaveLength(1);
     const inWindow = rank.tensorFromPointer('u8', [8192], raw.windowBase(0));
@@ -217,7 +217,7 @@ describe('Tensor', () => {
     };
     const next = rankAt(group, 0).tensor('i32', [4]);
     expect(next.pointer).toBe(pointer);
-    expect(() => alias.pointer).toThrow('the tensor that it pointed into was freed');
+    expect(() => alias.pointer).toThrow('the memory that it pointed to was freed');
     expect(rankAt(group, 0).tensorFromPointer('i32', [4], pointer).pointer).toBe(pointer);
   });
 
