@@ -12,7 +12,7 @@ const small = (
   };
 };
 
-/** The dozen specs that kernel tests compile: every rank count, hidden and top-k that the kernels treat differently. */
+/** The specs that kernel tests compile: every rank count, hidden and top-k that the kernels treat differently. */
 export const kernelSpecs: Readonly<Record<string, SpecInput>> = {
   'one rank, one vector of hidden': small({ ranks: 1, hidden: 8, experts: 4, topk: 2, count: 1 }),
   'one rank, hidden 16': small({
@@ -49,6 +49,8 @@ export const kernelSpecs: Readonly<Record<string, SpecInput>> = {
     maxTokens: 40,
   }),
   'five ranks, top-6': small({ ranks: 5, hidden: 24, experts: 35, topk: 6, count: 5 }),
+  'six ranks, top-4': small({ ranks: 6, hidden: 40, experts: 12, topk: 4, count: 2 }),
+  'seven ranks, top-3': small({ ranks: 7, hidden: 128, experts: 21, topk: 3, count: 7 }),
   'eight ranks, hidden 16': small({
     ranks: 8,
     hidden: 16,
