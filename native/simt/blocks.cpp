@@ -8,12 +8,12 @@
 #include <new>
 
 #include "simt/engine.hpp"
+#include "simt/mbarrier.hpp"
 
 namespace epgen::simt {
 
 namespace {
 
-constexpr int kSharedPoison = 0xcb;
 constexpr uint64_t kSharedAlignment = 128;
 
 void enter_fiber(boost::context::detail::transfer_t from) {

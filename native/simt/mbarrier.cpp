@@ -11,6 +11,8 @@ namespace {
 constexpr uint32_t kBodyBits = 45;  // phase 1, pending 11, arrivals 11, bytes 22
 constexpr int32_t kByteBias = 1 << 21;
 
+constexpr uint64_t kPoisonWord = 0x0101010101010101u * kSharedPoison;
+
 uint64_t check_of(uint64_t body, const void* mbarrier) {
     return ((body ^ reinterpret_cast<uintptr_t>(mbarrier)) + 1) * 0x9e3779b97f4a7c15u >> kBodyBits;
 }
@@ -28,6 +30,8 @@ MbarrierState valid_state(const void* mbarrier, const char* what, const char* na
 bool MbarrierState::read(const void* mbarrier, MbarrierState& state) {
     uint64_t word;
     std::memcpy(&word, mbarrier, sizeof word);
+    // The check has 19 bits: among millions of fresh barriers, poison would pass it now and then.
+    if (word == kPoisonWord) return false;
     const uint64_t body = word & ((uint64_t{1} << kBodyBits) - 1);
     if (word >> kBodyBits != check_of(body, mbarrier)) return false;
     state.phase = body & 1;

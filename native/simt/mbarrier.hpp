@@ -6,6 +6,9 @@
 
 namespace epgen::simt {
 
+/// What a block's shared memory is filled with at its start. No mbarrier reads as valid there.
+constexpr uint8_t kSharedPoison = 0xcb;
+
 struct MbarrierState {
     static constexpr uint32_t kMaxArrivals = 2047;
     static constexpr int32_t kMaxBytes = (1 << 20) - 1;

@@ -1,7 +1,9 @@
 // mbarriers and bulk copies.
 #include <cstring>
+#include <vector>
 
 #include "harness.hpp"
+#include "simt/mbarrier.hpp"
 
 namespace epgen::test {
 
@@ -201,6 +203,17 @@ CASE("misuse of mbarriers and bulk copies is found by name") {
         expect_contains(group.fault().message, wanted[mistake]);
         expect_contains(group.fault().message, "at bulk.cpp:");
     }
+}
+
+CASE("fresh shared memory is never taken for an mbarrier") {
+    std::vector<uint64_t> fresh(1 << 20);
+    std::memset(fresh.data(), simt::kSharedPoison, fresh.size() * sizeof(uint64_t));
+    uint32_t num_valid = 0;
+    for (const uint64_t& word : fresh) {
+        simt::MbarrierState state;
+        num_valid += simt::MbarrierState::read(&word, state);
+    }
+    expect(num_valid == 0, std::to_string(num_valid) + " of 2^20 words");
 }
 
 }  // namespace epgen::test
