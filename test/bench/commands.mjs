@@ -46,8 +46,20 @@ try {
     recursive: true,
     filter: (path) => !path.endsWith('addon'),
   });
-  const build = [main, 'build', '--ranks', '8', '--hidden', '7168', '--out', out, '--no-imports'];
-  print('cold build of ep8_h7168_bf16', repeat(1, build));
+  const build = [
+    main,
+    'build',
+    '--ranks',
+    '8',
+    '--hidden',
+    '7168',
+    '--backend',
+    'cpu',
+    '--out',
+    out,
+    '--no-imports',
+  ];
+  print('cold CPU build of ep8_h7168_bf16', repeat(1, build));
   print('build with nothing to do', repeat(5, build));
   const demo = [0, 1, 2].map(() => run([join(root, 'dist/cli/demo.js')]));
   print(
