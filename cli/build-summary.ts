@@ -2,6 +2,7 @@ import pc from 'picocolors';
 import type { BuildReport } from '../generator/compile.js';
 import { humanBytes } from '../generator/human-bytes.js';
 import { planFromSpec } from '../generator/plan.js';
+import { spillBytes } from '../generator/ptxas-report.js';
 import type { Spec } from '../generator/spec.js';
 import { tableLines } from './table.js';
 
@@ -34,7 +35,7 @@ export function buildSummary(
         numThreads,
         sharedBytes + (code?.staticSharedBytes ?? 0),
         code?.registers ?? 'n/a',
-        code ? code.spillStoreBytes + code.spillLoadBytes : 'n/a',
+        code ? spillBytes(code) : 'n/a',
       ];
     }),
   );

@@ -5,6 +5,9 @@ export type BuildTarget =
   | { readonly backend: 'cpu' }
   | { readonly backend: 'cuda'; readonly arch: string };
 
+/** What a build tree makes: addons of one kind, or verifiers. */
+export type TreeTarget = BuildTarget | { readonly backend: 'verify' };
+
 /** The architecture that `build --backend cuda` takes by default: H100 and H200. */
 export const DEFAULT_ARCH = 'sm_90a';
 

@@ -5,7 +5,7 @@ import { createRequire } from 'node:module';
 import { availableParallelism } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { execa } from 'execa';
-import type { BuildTarget } from './build-target.js';
+import type { TreeTarget } from './build-target.js';
 import { EpgenError } from './errors.js';
 import { replaceFile } from './install-file.js';
 import { withLock } from './lock.js';
@@ -28,7 +28,7 @@ export interface BuildTree {
   readonly dir: string;
   readonly nativeDir: string;
   readonly specsFile: string;
-  readonly target: BuildTarget;
+  readonly target: TreeTarget;
 }
 
 const CONFIG = 'Release';
@@ -44,7 +44,7 @@ export const CHILD_ENV = { NODE_EXTRA_CA_CERTS: undefined };
  */
 export function buildTreeFor(
   generatedDir: string,
-  target: BuildTarget,
+  target: TreeTarget,
   compiler: string,
   { compiler: cxx, cmake, generator, nvcc }: Toolchain,
 ): BuildTree {
@@ -52,7 +52,7 @@ export function buildTreeFor(
   const tools = [cxx, cmake, ...(target.backend === 'cuda' ? [nvcc] : [])];
   const key = [nativeDir, compiler, ...tools.map(({ path }) => realPath(path)), generator.name];
   const options = createHash('sha256').update(key.join('\n')).digest('hex');
-  const kind = target.backend === 'cuda' ? `cuda-${target.arch}` : 'cpu';
+  const kind = target.backend === 'cuda' ? `cuda-${target.arch}` : target.backend;
   const name = `${kind}-${process.arch}-${CONFIG.toLowerCase()}-${options.slice(0, 8)}`;
   const cache = cacheFolder(generatedDir, process.cwd());
   requireCMakePath(cache, 'Set EPGEN_CACHE_DIR to a folder without them.');
@@ -104,7 +104,7 @@ export async function prepareTarget(
   toolchain: Toolchain,
   onProgress: OnProgress,
 ): Promise<void> {
-  const listed = await listTargets(tree);
+  const listed = await listOthers(tree, target);
   try {
     await writeTargets(tree, new Map(listed).set(target.name, target.dir));
     await configure(tree, toolchain, onProgress);
@@ -116,12 +116,14 @@ export async function prepareTarget(
   }
 }
 
-/** Name to folder of sources of the targets listed so far whose generated folder still exists. */
-async function listTargets(tree: BuildTree): Promise<Map<string, string>> {
+/** Name to folder of sources of the other targets listed so far, as far as their generated folder still exists. */
+async function listOthers(tree: BuildTree, target: Target): Promise<Map<string, string>> {
   const targets = new Map<string, string>();
   const old = await readFile(tree.specsFile, 'utf8').catch(() => '');
   for (const [, name, dir] of old.matchAll(/^epgen_spec\((\S+) \[==\[(.*)\]==\]\)$/gm)) {
-    if (name && dir && (await keepStaged(dir))) targets.set(name, dir);
+    // A first build that failed has left the target itself listed, and no generated folder yet.
+    if (!name || !dir || name === target.name) continue;
+    if (await keepStaged(dir)) targets.set(name, dir);
   }
   return targets;
 }
@@ -187,8 +189,8 @@ async function dropStamp(tree: BuildTree): Promise<void> {
   );
 }
 
-function backendArgs(target: BuildTarget, { nvcc, compiler }: Toolchain): readonly string[] {
-  if (target.backend === 'cpu') return ['--CDEPGEN_BACKEND=cpu'];
+function backendArgs(target: TreeTarget, { nvcc, compiler }: Toolchain): readonly string[] {
+  if (target.backend !== 'cuda') return [`--CDEPGEN_BACKEND=${target.backend}`];
   return [
     '--CDEPGEN_BACKEND=cuda',
     `--CDEPGEN_CUDA_ARCH=${target.arch.replace(/^sm_/, '')}`,
@@ -207,7 +209,7 @@ export function objectFolder(tree: BuildTree, target: string): string {
   return join(tree.dir, 'CMakeFiles', `${target}.dir`);
 }
 
-/** Builds one target and returns the path of its addon; `lost` stops the compilers. */
+/** Builds one target and returns the path of its addon or verifier; `lost` stops the compilers. */
 export async function buildTarget(
   tree: BuildTree,
   target: string,
@@ -242,7 +244,7 @@ export async function buildTarget(
     await dropStamp(tree);
     throw buildFailure(`Compiling ${target} failed`, result.all);
   }
-  return join(tree.dir, CONFIG, `${target}.node`);
+  return join(tree.dir, CONFIG, tree.target.backend === 'verify' ? target : `${target}.node`);
 }
 
 function stopGroup(pid: number | undefined): void {

@@ -72,7 +72,8 @@ function fixFor(issue: ZodIssue, received: unknown): string | undefined {
   if (!issue.message.includes('positive integer')) return undefined;
   const number = typeof received === 'string' ? Number(received) : received;
   if (typeof number !== 'number' || !Number.isFinite(number)) return undefined;
-  return `${Math.min(Math.max(1, Math.round(number)), Number.MAX_SAFE_INTEGER)}`;
+  const least = issue.message.startsWith('0 or') ? 0 : 1;
+  return `${Math.min(Math.max(least, Math.round(number)), Number.MAX_SAFE_INTEGER)}`;
 }
 
 function asName(text: string): string {

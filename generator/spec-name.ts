@@ -40,9 +40,9 @@ export function derivedName(spec: Omit<Spec, 'name'>, defaults: Omit<Spec, 'name
   return parts.join('_');
 }
 
-/** The fields that no part of the name spells out. */
+/** The fields that no part of the name spells out, less what a build accepts, which changes no module. */
 function unnamedFields(spec: Omit<Spec, 'name'>): object {
-  const { ranks, hidden, experts, topk, dtype, ht, channels, ...rest } = spec;
+  const { ranks, hidden, experts, topk, dtype, ht, channels, maxSpillBytes, ...rest } = spec;
   const { count, ...memory } = channels.memory;
   const named = { maxTokensPerRank: 0 };
   return { ...rest, ht: ht && { ...ht, ...named }, channels: { ...channels, memory } };

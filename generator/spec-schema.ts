@@ -108,6 +108,13 @@ export const specSchema = section({
     .describe('low-latency dispatch and combine'),
   channels: channelFields.prefault({}).describe('how transfers are split into parallel parts'),
   arenaBytes: auto('memory of a rank that tensors and handles come from'),
+  maxSpillBytes: z
+    .int({ error: '0 or a positive integer' })
+    .min(0, { error: '0 or a positive integer' })
+    .default(0)
+    .describe(
+      'bytes of registers that a CUDA kernel may spill, stores and loads; more fails the build',
+    ),
 });
 
 /** Defaults that depend on other fields, as text. */

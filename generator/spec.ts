@@ -59,7 +59,8 @@ function readSpec(input: unknown): { readonly spec: Spec; readonly issues: reado
 /** A number that the schema would take may still break a rule. */
 function withValidFix(issue: SpecIssue, spec: Spec): SpecIssue {
   const number = Number(issue.fix);
-  if (!Number.isSafeInteger(number)) return issue;
+  // Rules are about sizes; a field that may be 0 is in none.
+  if (!Number.isSafeInteger(number) || number === 0) return issue;
   const fix = nearestValue({ spec: withField(spec, issue.path, number), field: issue.path });
   return fix === undefined ? issue : { ...issue, fix: `${fix}` };
 }

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { readdir, readFile, rm } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { basename, join, relative } from 'node:path';
 import type { BuildTree } from './build-tree.js';
 import type { FileSet } from './file-set.js';
 import { makeFolder, replaceFile } from './install-file.js';
@@ -28,8 +28,9 @@ export async function stageSources(
   const folder = stagingFolder(generatedDir, target);
   const dir = await makeFolder(join(folder, basename(tree.dir)));
   const wanted = new Map([...sources, [ORIGIN, generatedDir]]);
-  for (const name of await readdir(dir)) {
-    if (!wanted.has(name)) await rm(join(dir, name), { recursive: true, force: true });
+  for (const entry of await readdir(dir, { recursive: true, withFileTypes: true })) {
+    const path = join(entry.parentPath, entry.name);
+    if (!entry.isDirectory() && !wanted.has(relative(dir, path))) await rm(path, { force: true });
   }
   for (const [name, text] of wanted) {
     const path = join(dir, name);

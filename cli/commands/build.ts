@@ -1,7 +1,7 @@
 import { relative } from 'node:path';
 import type { Command } from 'commander';
 import { type BuildTarget, checkArch, DEFAULT_ARCH } from '../../generator/build-target.js';
-import { type BuildReport, buildAddon } from '../../generator/compile.js';
+import { type BuildReport, buildAddons } from '../../generator/compile.js';
 import { EpgenError } from '../../generator/errors.js';
 import { generateFor } from '../../generator/generate.js';
 import { findToolchain } from '../../generator/toolchain.js';
@@ -76,32 +76,23 @@ async function buildOne(
   context: { readonly force: boolean; say(text: string): void; readonly output: Output },
 ): Promise<readonly BuildReport[]> {
   const { force, say, output } = context;
-  // The text appears with its first addon, so that a build that fails leaves the module that was there.
+  // The text appears with the addons, so that a build that fails leaves the module that was there.
   const files = await generateFor(outDir, spec, source, { force });
-  const reports: BuildReport[] = [];
-  for (const target of targets) {
-    const report = await buildAddon({
-      generatedDir: outDir,
-      files,
-      spec,
-      ...target,
-      onProgress: (progress) => {
-        output.record({
-          event: 'progress',
-          name: spec.name,
-          backend: target.backend,
-          ...progress,
-        });
-        const { text, done, total } = progress;
-        const step = done === undefined ? text : `[${done}/${total}] ${text}`;
-        say(targets.length > 1 ? `${target.backend}: ${step}` : step);
-      },
-    });
-    const { written, unchanged } = report.text;
-    output.record({ event: 'generated', name: spec.name, dir: outDir, written, unchanged });
-    if (written.length > 0) say(`wrote ${written.length} files to ${relative('', outDir) || '.'}`);
-    reports.push(report);
-  }
+  const reports = await buildAddons({
+    generatedDir: outDir,
+    files,
+    spec,
+    targets,
+    onProgress: (progress, backend) => {
+      output.record({ event: 'progress', name: spec.name, backend, ...progress });
+      const { text, done, total } = progress;
+      const step = done === undefined ? text : `[${done}/${total}] ${text}`;
+      say(targets.length > 1 ? `${backend}: ${step}` : step);
+    },
+  });
+  const { written = [], unchanged = [] } = reports[0]?.text ?? {};
+  output.record({ event: 'generated', name: spec.name, dir: outDir, written, unchanged });
+  if (written.length > 0) say(`wrote ${written.length} files to ${relative('', outDir) || '.'}`);
   return reports;
 }
 

@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { execa } from 'execa';
+import pc from 'picocolors';
 import { EpgenToolError } from '../../generator/errors.js';
 import {
   aptLine,
@@ -9,6 +10,7 @@ import {
   type Requirement,
   type Toolchain,
 } from '../../generator/toolchain.js';
+import { environmentWarnings } from '../environment.js';
 import type { Context } from '../main.js';
 import type { Output } from '../output.js';
 import { tableLines } from '../table.js';
@@ -32,12 +34,14 @@ export function define(command: Command, { output, finish }: Context): void {
 function report(toolchain: Toolchain, missing: readonly Requirement[], output: Output): void {
   const { requirements } = toolchain;
   const line = missing.length > 0 ? aptLine(missing) : undefined;
+  const warnings = environmentWarnings(process.env);
   output.record({
     event: 'doctor',
     ok: missing.length === 0,
     node: process.version,
     requirements,
     install: line,
+    warnings,
   });
   const rows = requirements.map((one) => [
     one.name,
@@ -48,6 +52,11 @@ function report(toolchain: Toolchain, missing: readonly Requirement[], output: O
   const node = ['node', 'ok', process.versions.node, process.execPath];
   const columns = [{ title: 'tool' }, { title: '' }, { title: 'version' }, { title: 'found' }];
   for (const text of tableLines(columns, [node, ...rows])) output.line(text);
+  for (const { variable, value, problem, fix } of warnings) {
+    output.line();
+    output.line(`${pc.yellow('warning')} ${variable} is ${value}: ${problem}.`);
+    output.line(fix);
+  }
   if (line) {
     output.line();
     output.line('To install what is missing on Debian or Ubuntu:');

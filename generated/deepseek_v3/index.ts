@@ -28,6 +28,7 @@ export const spec = {
     port: false,
   },
   arenaBytes: 'auto',
+  maxSpillBytes: 0,
 } as const;
 
 /** Memory that every rank reserves, in bytes. */
@@ -82,7 +83,7 @@ export type Handle = runtime.Handle<typeof spec>;
 export function openGroup(options: runtime.OpenGroupOptions = {}): Promise<Group> {
   return runtime.openModule({
     spec,
-    specHash: 'c158a0b2310eaf14b5a7fcd13cb6d11e70dc7c0dae3dd9a43f30bc7134a7194e',
+    specHash: '9392ec2f8a33f6ceb67a948cf540b753f3fc08cf1594ec815ce457385744511e',
     buildCommand: 'epgen build --ranks 8 --hidden 7168 --name deepseek_v3',
     sizes,
     handle: {

@@ -93,7 +93,7 @@ const Module& module() {
     static const Module instance = [] {
         Module m{};
         m.name = "deepseek_v3";
-        m.spec_hash = "c158a0b2310eaf14b5a7fcd13cb6d11e70dc7c0dae3dd9a43f30bc7134a7194e";
+        m.spec_hash = "9392ec2f8a33f6ceb67a948cf540b753f3fc08cf1594ec815ce457385744511e";
         m.num_ranks = spec::kNumRanks;
         m.num_channels = spec::kNumChannels;
         m.num_experts = spec::kNumExperts;

@@ -28,6 +28,7 @@ export const spec = {
     port: false,
   },
   arenaBytes: 'auto',
+  maxSpillBytes: 0,
 } as const;
 
 /** Memory that every rank reserves, in bytes. */
@@ -82,7 +83,7 @@ export type Handle = runtime.Handle<typeof spec>;
 export function openGroup(options: runtime.OpenGroupOptions = {}): Promise<Group> {
   return runtime.openModule({
     spec,
-    specHash: '814b393d25f63bfdc7f46c11eb715f3e965423d100c1e94dd6e1b1465dd235d1',
+    specHash: 'e3a505ccc07677e248e2cf04e647dbfec333288ae91a378f71e9c2fed0b20da2',
     buildCommand: 'epgen build --ranks 2 --hidden 64',
     sizes,
     handle: {

@@ -93,7 +93,7 @@ const Module& module() {
     static const Module instance = [] {
         Module m{};
         m.name = "ep2_h64_bf16";
-        m.spec_hash = "814b393d25f63bfdc7f46c11eb715f3e965423d100c1e94dd6e1b1465dd235d1";
+        m.spec_hash = "e3a505ccc07677e248e2cf04e647dbfec333288ae91a378f71e9c2fed0b20da2";
         m.num_ranks = spec::kNumRanks;
         m.num_channels = spec::kNumChannels;
         m.num_experts = spec::kNumExperts;

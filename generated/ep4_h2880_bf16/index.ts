@@ -28,6 +28,7 @@ export const spec = {
     port: false,
   },
   arenaBytes: 'auto',
+  maxSpillBytes: 0,
 } as const;
 
 /** Memory that every rank reserves, in bytes. */
@@ -82,7 +83,7 @@ export type Handle = runtime.Handle<typeof spec>;
 export function openGroup(options: runtime.OpenGroupOptions = {}): Promise<Group> {
   return runtime.openModule({
     spec,
-    specHash: '6a32ac24eaff0896964cb1c5a9fc736661f4b3652c9530f7aa9885b7c4ef5f9b',
+    specHash: '4ca7cdcb7146a7fcb02f1ebefedb65fd5b93d2ac4e8cd2535606258f74ea67a2',
     buildCommand: 'epgen build --ranks 4 --hidden 2880',
     sizes,
     handle: {

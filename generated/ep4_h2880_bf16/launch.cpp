@@ -93,7 +93,7 @@ const Module& module() {
     static const Module instance = [] {
         Module m{};
         m.name = "ep4_h2880_bf16";
-        m.spec_hash = "6a32ac24eaff0896964cb1c5a9fc736661f4b3652c9530f7aa9885b7c4ef5f9b";
+        m.spec_hash = "4ca7cdcb7146a7fcb02f1ebefedb65fd5b93d2ac4e8cd2535606258f74ea67a2";
         m.num_ranks = spec::kNumRanks;
         m.num_channels = spec::kNumChannels;
         m.num_experts = spec::kNumExperts;

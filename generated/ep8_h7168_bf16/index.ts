@@ -28,6 +28,7 @@ export const spec = {
     port: false,
   },
   arenaBytes: 'auto',
+  maxSpillBytes: 0,
 } as const;
 
 /** Memory that every rank reserves, in bytes. */
@@ -82,7 +83,7 @@ export type Handle = runtime.Handle<typeof spec>;
 export function openGroup(options: runtime.OpenGroupOptions = {}): Promise<Group> {
   return runtime.openModule({
     spec,
-    specHash: 'f45d5f532421386cf47019b944ee633211e35c854bd6c08cdfb2a0d764530d7f',
+    specHash: '8d8b50252c3ffcf5ec98cffa086e636743c6cab5e1460da060bd485d8aac37ae',
     buildCommand: 'epgen build --ranks 8 --hidden 7168',
     sizes,
     handle: {

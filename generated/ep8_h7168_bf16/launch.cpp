@@ -93,7 +93,7 @@ const Module& module() {
     static const Module instance = [] {
         Module m{};
         m.name = "ep8_h7168_bf16";
-        m.spec_hash = "f45d5f532421386cf47019b944ee633211e35c854bd6c08cdfb2a0d764530d7f";
+        m.spec_hash = "8d8b50252c3ffcf5ec98cffa086e636743c6cab5e1460da060bd485d8aac37ae";
         m.num_ranks = spec::kNumRanks;
         m.num_channels = spec::kNumChannels;
         m.num_experts = spec::kNumExperts;

@@ -28,6 +28,7 @@ export const spec = {
     port: false,
   },
   arenaBytes: 'auto',
+  maxSpillBytes: 0,
 } as const;
 
 /** Memory that every rank reserves, in bytes. */
@@ -82,7 +83,7 @@ export type Handle = runtime.Handle<typeof spec>;
 export function openGroup(options: runtime.OpenGroupOptions = {}): Promise<Group> {
   return runtime.openModule({
     spec,
-    specHash: '174ccb18e6467b81158fee235e71af48f41b9b7408bc0363dad61b7b6eeb43bf',
+    specHash: '6a745eaf77d635dcd73a8f35c5508b7e1f376b07db29db68f17bebb228f03d42',
     buildCommand: 'epgen build --ranks 8 --hidden 5120 --experts 160 --name glm_4_5',
     sizes,
     handle: {

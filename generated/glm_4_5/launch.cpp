@@ -93,7 +93,7 @@ const Module& module() {
     static const Module instance = [] {
         Module m{};
         m.name = "glm_4_5";
-        m.spec_hash = "174ccb18e6467b81158fee235e71af48f41b9b7408bc0363dad61b7b6eeb43bf";
+        m.spec_hash = "6a745eaf77d635dcd73a8f35c5508b7e1f376b07db29db68f17bebb228f03d42";
         m.num_ranks = spec::kNumRanks;
         m.num_channels = spec::kNumChannels;
         m.num_experts = spec::kNumExperts;

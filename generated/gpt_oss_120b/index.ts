@@ -28,6 +28,7 @@ export const spec = {
     port: false,
   },
   arenaBytes: 'auto',
+  maxSpillBytes: 0,
 } as const;
 
 /** Memory that every rank reserves, in bytes. */
@@ -82,7 +83,7 @@ export type Handle = runtime.Handle<typeof spec>;
 export function openGroup(options: runtime.OpenGroupOptions = {}): Promise<Group> {
   return runtime.openModule({
     spec,
-    specHash: 'b58406637384be58ade228cfca594c96c1354e0f7c16429fbc1368f88497eedd',
+    specHash: '88a8fd930a019667906fbda973ff0134cd01b60908696eeabdc55a017df12c71',
     buildCommand: 'epgen build --ranks 8 --hidden 2880 --experts 128 --topk 4 --name gpt_oss_120b',
     sizes,
     handle: {

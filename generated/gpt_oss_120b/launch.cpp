@@ -93,7 +93,7 @@ const Module& module() {
     static const Module instance = [] {
         Module m{};
         m.name = "gpt_oss_120b";
-        m.spec_hash = "b58406637384be58ade228cfca594c96c1354e0f7c16429fbc1368f88497eedd";
+        m.spec_hash = "88a8fd930a019667906fbda973ff0134cd01b60908696eeabdc55a017df12c71";
         m.num_ranks = spec::kNumRanks;
         m.num_channels = spec::kNumChannels;
         m.num_experts = spec::kNumExperts;

@@ -28,6 +28,7 @@ export const spec = {
     port: false,
   },
   arenaBytes: 'auto',
+  maxSpillBytes: 0,
 } as const;
 
 /** Memory that every rank reserves, in bytes. */
@@ -82,7 +83,7 @@ export type Handle = runtime.Handle<typeof spec>;
 export function openGroup(options: runtime.OpenGroupOptions = {}): Promise<Group> {
   return runtime.openModule({
     spec,
-    specHash: '63b2c80f10a5de00311eb46c45cb3c8e473b9ea847894bb3175cf53d5830cc24',
+    specHash: '8f2a5eb163a3c852ba12010e5f25140954e3b44f929fac0172eb94f2620b6d5e',
     buildCommand: 'epgen build --ranks 8 --hidden 7168 --experts 384 --name kimi_k2',
     sizes,
     handle: {

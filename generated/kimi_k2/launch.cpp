@@ -93,7 +93,7 @@ const Module& module() {
     static const Module instance = [] {
         Module m{};
         m.name = "kimi_k2";
-        m.spec_hash = "63b2c80f10a5de00311eb46c45cb3c8e473b9ea847894bb3175cf53d5830cc24";
+        m.spec_hash = "8f2a5eb163a3c852ba12010e5f25140954e3b44f929fac0172eb94f2620b6d5e";
         m.num_ranks = spec::kNumRanks;
         m.num_channels = spec::kNumChannels;
         m.num_experts = spec::kNumExperts;

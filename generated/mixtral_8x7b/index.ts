@@ -28,6 +28,7 @@ export const spec = {
     port: false,
   },
   arenaBytes: 'auto',
+  maxSpillBytes: 0,
 } as const;
 
 /** Memory that every rank reserves, in bytes. */
@@ -82,7 +83,7 @@ export type Handle = runtime.Handle<typeof spec>;
 export function openGroup(options: runtime.OpenGroupOptions = {}): Promise<Group> {
   return runtime.openModule({
     spec,
-    specHash: '43c1725fe50257509e019a8e6d6e644fa18a077748984d06722260da5dc2acb6',
+    specHash: '3087207fc15a5c55a0e1cbe7cff6347fd0936f55725f1b9400772f3944d7aec5',
     buildCommand: 'epgen build --ranks 8 --hidden 4096 --experts 8 --topk 2 --name mixtral_8x7b',
     sizes,
     handle: {

@@ -93,7 +93,7 @@ const Module& module() {
     static const Module instance = [] {
         Module m{};
         m.name = "mixtral_8x7b";
-        m.spec_hash = "43c1725fe50257509e019a8e6d6e644fa18a077748984d06722260da5dc2acb6";
+        m.spec_hash = "3087207fc15a5c55a0e1cbe7cff6347fd0936f55725f1b9400772f3944d7aec5";
         m.num_ranks = spec::kNumRanks;
         m.num_channels = spec::kNumChannels;
         m.num_experts = spec::kNumExperts;

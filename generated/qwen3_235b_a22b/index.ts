@@ -28,6 +28,7 @@ export const spec = {
     port: false,
   },
   arenaBytes: 'auto',
+  maxSpillBytes: 0,
 } as const;
 
 /** Memory that every rank reserves, in bytes. */
@@ -82,7 +83,7 @@ export type Handle = runtime.Handle<typeof spec>;
 export function openGroup(options: runtime.OpenGroupOptions = {}): Promise<Group> {
   return runtime.openModule({
     spec,
-    specHash: '176b629595000bd9eec3e523916a0454a72d87c0d51d6eb2c481418166c20ed0',
+    specHash: '4679c7553a94a61808b065959ff78ca4dd3e3982636d0a32775d359e65d294f9',
     buildCommand: 'epgen build --ranks 8 --hidden 4096 --experts 128 --name qwen3_235b_a22b',
     sizes,
     handle: {

@@ -93,7 +93,7 @@ const Module& module() {
     static const Module instance = [] {
         Module m{};
         m.name = "qwen3_235b_a22b";
-        m.spec_hash = "176b629595000bd9eec3e523916a0454a72d87c0d51d6eb2c481418166c20ed0";
+        m.spec_hash = "4679c7553a94a61808b065959ff78ca4dd3e3982636d0a32775d359e65d294f9";
         m.num_ranks = spec::kNumRanks;
         m.num_channels = spec::kNumChannels;
         m.num_experts = spec::kNumExperts;

@@ -190,4 +190,20 @@ describe('epgen doctor', () => {
     expect(code).toBe(0);
     expect(records(stdout)).toMatchObject([{ event: 'doctor', ok: true }]);
   });
+
+  it('warns of what the environment does to kernels, and says what to do', async () => {
+    const env = { CUDA_DEVICE_MAX_CONNECTIONS: '1', CUDA_LAUNCH_BLOCKING: '1' };
+    const { code, stdout } = await runCli(['doctor'], { cwd, env });
+    expect(code).toBe(0);
+    expect(stdout).toMatch(
+      /^warning CUDA_DEVICE_MAX_CONNECTIONS is 1: .*\nUnset it where epgen runs, or set it to 8/m,
+    );
+    expect(stdout).toMatch(/^warning CUDA_LAUNCH_BLOCKING is 1: .*\nUnset it/m);
+    const { stdout: json } = await runCli(['doctor', '--json'], { cwd, env });
+    const variables = [
+      { variable: 'CUDA_DEVICE_MAX_CONNECTIONS', value: '1' },
+      { variable: 'CUDA_LAUNCH_BLOCKING', value: '1' },
+    ];
+    expect(records(json)).toMatchObject([{ event: 'doctor', ok: true, warnings: variables }]);
+  });
 });

@@ -42,6 +42,18 @@ describe('buildTreeFor', () => {
 });
 
 describe('a build tree', () => {
+  it('builds what did not compile at first, in a folder that is not there yet', async () => {
+    const generatedDir = join(root, spec.name);
+    const files = generate(spec);
+    const broken = new Map(files).set('launch.cpp', 'mistake\n');
+    for (let i = 0; i < 2; i += 1) {
+      const build = buildAddon({ generatedDir, files: broken, spec, backend: 'cpu' });
+      await expect(build).rejects.toThrow(/launch\.cpp.*error/);
+    }
+    const report = await buildAddon({ generatedDir, files, spec, backend: 'cpu' });
+    expect(report.upToDate).toBe(false);
+  }, 180_000);
+
   it('survives another compiler wrapper, another name of it, and no wrapper', async () => {
     // Signs that CMake would stumble over, were the folder handed to it.
     const generatedDir = join(root, 'my [$] project;', spec.name);

@@ -16,7 +16,7 @@ import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { buildAddon } from '../../generator/compile.js';
+import { type BuildOptions, buildAddon, buildAddons } from '../../generator/compile.js';
 import { EpgenError, EpgenToolError } from '../../generator/errors.js';
 import { generate, generateTo } from '../../generator/generate.js';
 import { parseSpec, specHash } from '../../generator/spec.js';
@@ -154,6 +154,14 @@ describe('buildAddon with new text for a module that works', () => {
   const changed = { ...parseSpec({ ranks: 2, hidden: 64, topk: 4 }, 'test'), name: spec.name };
   const buildChanged = (dir: string, files = generate(changed)) =>
     buildAddon({ generatedDir: dir, files, spec: changed, backend: 'cpu' });
+  const buildBoth = (dir: string, options: Pick<BuildOptions, 'files' | 'onProgress'> = {}) =>
+    buildAddons({
+      generatedDir: dir,
+      files: generate(changed),
+      spec: changed,
+      targets: [{ backend: 'cpu' }, { backend: 'cuda', arch: 'sm_90a' }],
+      ...options,
+    });
   let dir = '';
   let before: Record<string, string> = {};
 
@@ -179,6 +187,41 @@ describe('buildAddon with new text for a module that works', () => {
     expect((await failureOf(buildChanged(dir, files))).code).toBe('EPGEN_COMPILE');
     expect(await contents(dir)).toEqual(before);
   });
+
+  it('leaves all of it, and starts no compiler, when another backend lacks its own', async () => {
+    const tools = join(root, 'tools');
+    await mkdir(tools);
+    const nvcc = "#!/bin/sh\necho 'Cuda compilation tools, release 11.0, V11.0.1'\n";
+    await writeFile(join(tools, 'nvcc'), nvcc, { mode: 0o755 });
+    vi.stubEnv('PATH', `${tools}:${process.env.PATH}`);
+    const onProgress = vi.fn();
+    try {
+      const error = await failureOf(buildBoth(dir, { onProgress }));
+      expect(error.message).toMatch(
+        /Missing for the CUDA backend:\n.*Expected version 12\.5 or newer but found 11\.0\.1/,
+      );
+    } finally {
+      vi.unstubAllEnvs();
+    }
+    expect(onProgress).not.toHaveBeenCalled();
+    expect(await contents(dir)).toEqual(before);
+  });
+
+  it.skipIf(!hasNvcc)(
+    'leaves all of it when one backend compiles and the next does not',
+    async () => {
+      const files = new Map(generate(changed));
+      const mistake = '#ifdef __CUDACC__\n#error planted\n#endif\n';
+      files.set('combine.cu', `${files.get('combine.cu')}${mistake}`);
+      const onProgress = vi.fn();
+      const error = await failureOf(buildBoth(dir, { files, onProgress }));
+      expect(error.message).toMatch(/combine\.cu.*error.*planted/);
+      const loaded = onProgress.mock.calls.filter(([{ step }]) => step === 'load');
+      expect(loaded.map(([, backend]) => backend)).toEqual(['cpu']);
+      expect(await contents(dir)).toEqual(before);
+    },
+    180_000,
+  );
 
   it.skipIf(!canMount)('leaves all of it when the disk is full', async () => {
     const disk = join(root, 'full');

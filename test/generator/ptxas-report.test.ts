@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { EpgenError } from '../../generator/errors.js';
-import { readPtxasReport } from '../../generator/ptxas-report.js';
+import { readPtxasReport, requireFewSpills } from '../../generator/ptxas-report.js';
 
 let root = '';
 beforeAll(async () => {
@@ -54,12 +54,6 @@ describe('readPtxasReport', () => {
   });
 
   it.each([
-    ['a kernel spills', report('dispatch', { spills: 8 }), /dispatch: 8 bytes stored and 8 loaded/],
-    [
-      'what a kernel calls spills',
-      report('dispatch', { calleeSpills: 4 }),
-      /dispatch: 4 bytes stored/,
-    ],
     [
       'launch bounds are ignored',
       `${report('dispatch')}ptxas warning : (C7508) Potential Performance Loss: setmaxnreg ignored\n`,
@@ -72,3 +66,73 @@ describe('readPtxasReport', () => {
     await expect(pending).rejects.toThrow(message);
   });
 });
+
+describe('requireFewSpills', () => {
+  const kernelsOf = async (...texts: readonly string[]) =>
+    readPtxasReport(await folderWith(...texts, ...others));
+
+  it.each<[name: string, dispatch: string, maxSpillBytes: number]>([
+    ['no spills', report('dispatch'), 0],
+    ['as many as the spec allows', report('dispatch', { spills: 8 }), 16],
+    ['fewer', report('dispatch', { spills: 8 }), 17],
+    ["a callee's, counted as the kernel's", report('dispatch', { spills: 4, calleeSpills: 4 }), 12],
+  ])('takes %s', async (_name, dispatch, maxSpillBytes) => {
+    const kernels = await kernelsOf(dispatch);
+    expect(requireFewSpills(kernels, maxSpillBytes)).toBeUndefined();
+  });
+
+  it.each<[name: string, dispatch: string, maxSpillBytes: number, message: string, hint: string]>([
+    [
+      'any, where the spec allows none',
+      report('dispatch', { spills: 8 }),
+      0,
+      'Expected each kernel to spill at most maxSpillBytes (0) bytes of registers but found:\n' +
+        '  dispatch: 16 bytes (8 stored and 8 loaded), with 56 registers',
+      '`maxSpillBytes: 16` in the spec allows these',
+    ],
+    [
+      'one byte too many',
+      report('dispatch', { spills: 8 }),
+      15,
+      'Expected each kernel to spill at most maxSpillBytes (15) bytes of registers but found:\n' +
+        '  dispatch: 16 bytes (8 stored and 8 loaded), with 56 registers',
+      '`maxSpillBytes: 16` in the spec allows these',
+    ],
+    [
+      'what a kernel calls spills',
+      report('dispatch', { calleeSpills: 4 }),
+      0,
+      'Expected each kernel to spill at most maxSpillBytes (0) bytes of registers but found:\n' +
+        '  dispatch: 4 bytes (4 stored and 0 loaded), with 56 registers',
+      '`maxSpillBytes: 4` in the spec allows these',
+    ],
+  ])('refuses %s', async (_name, dispatch, maxSpillBytes, message, hint) => {
+    const kernels = await kernelsOf(dispatch);
+    const error = failureOf(() => requireFewSpills(kernels, maxSpillBytes));
+    expect(error).toMatchObject({ code: 'EPGEN_COMPILE', message });
+    expect(error.hint).toContain(hint);
+  });
+
+  it('names every kernel that spills, and what the worst of them needs', async () => {
+    const folder = await folderWith(
+      report('dispatch', { spills: 8 }),
+      report('combine', { spills: 32 }),
+      report('dispatch_layout', { spills: 4 }),
+    );
+    const kernels = await readPtxasReport(folder);
+    const error = failureOf(() => requireFewSpills(kernels, 8));
+    expect(error.message).toMatch(/\n {2}dispatch: 16 .*\n {2}combine: 64 .*/);
+    expect(error.message).not.toContain('dispatch_layout');
+    expect(error.hint).toContain('`maxSpillBytes: 64`');
+  });
+});
+
+function failureOf(work: () => void): EpgenError {
+  try {
+    work();
+  } catch (error) {
+    expect(error).toBeInstanceOf(EpgenError);
+    return error as EpgenError;
+  }
+  throw new Error('Expected a failure');
+}

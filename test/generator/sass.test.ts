@@ -45,6 +45,12 @@ describe('test/gpu/sass-check.mjs', () => {
     ],
     ['completion', 'DEPBAR.LE 0x0\n', 'DEPBAR.LE 0x5\n', 'all copies of the block are complete'],
     ['the scope', 'REDG.E.ADD.STRONG.SYS', 'REDG.E.ADD.STRONG.GPU', 'released to each destination'],
+    [
+      'the arrival of those who count experts',
+      'STG.E.STRONG.SYS\nSYNCS.ARRIVE.TRANS64.A1T0\n',
+      'STG.E.STRONG.SYS\n',
+      'SYNCS.ARRIVE.TRANS64.A1T0: 2 times, not 3',
+    ],
     ['coherence', 'CCTL.IVALL\n', 'CCTL.IVALL\nLDG.E.CONSTANT\n', 'LDG.E.CONSTANT is forbidden'],
   ])('finds that dispatch lost %s', (_, from, to, problem) => {
     expect(listing).toContain(from);

@@ -13,7 +13,7 @@ function errorOf(input: unknown): Error {
 
 const good = { ranks: 8, hidden: 7168 };
 const FIELDS =
-  'name, ranks, hidden, experts, topk, dtype, scaleBlock, scaleDtype, combineDtype, topkIdx, ranksPerNode, ht, ll, channels, arenaBytes';
+  'name, ranks, hidden, experts, topk, dtype, scaleBlock, scaleDtype, combineDtype, topkIdx, ranksPerNode, ht, ll, channels, arenaBytes, maxSpillBytes';
 
 const cases: readonly [name: string, input: unknown, lines: readonly string[]][] = [
   ['no object', 7, ['Expected the spec to be an object but received 7']],
@@ -215,6 +215,15 @@ const cases: readonly [name: string, input: unknown, lines: readonly string[]][]
       '  fix: 132608',
     ],
   ],
+  ...([
+    [-1, '-1', 0],
+    [2.5, '2.5', 3],
+    ['16', "'16'", 16],
+  ].map(([maxSpillBytes, shown, fix]) => [
+    `spills of ${shown}`,
+    { ...good, maxSpillBytes },
+    [`Expected maxSpillBytes to be 0 or a positive integer but received ${shown}`, `  fix: ${fix}`],
+  ]) satisfies typeof cases),
   [
     'a name that is no identifier',
     { ...good, name: 'Foo Bar' },

@@ -38,6 +38,7 @@ describe('parseSpec', () => {
         port: false,
       },
       arenaBytes: 'auto',
+      maxSpillBytes: 0,
     });
   });
 
@@ -59,6 +60,8 @@ describe('parseSpec', () => {
       { ...small, ht: { maxTokensPerRank: 32 }, channels: { memory: { count: 3 } } },
     ],
     ['mine_2', { ...small, name: 'mine_2' }],
+    // What a build accepts is no part of the module's name, though of its hash.
+    ['ep2_h64_bf16', { ...small, maxSpillBytes: 16 }],
   ])('derives the name %s', (name, input) => {
     expect(parseSpec(input, 'test').name).toBe(name);
   });
@@ -85,7 +88,8 @@ describe('specHash', () => {
     const reordered = { ...rest, name };
     expect(specHash(reordered)).toBe(specHash(spec));
     expect(specHash(spec)).toMatch(/^[0-9a-f]{64}$/);
-    expect(specHash(parseSpec({ ...small, topk: 4 }, 'test'))).not.toBe(specHash(spec));
+    for (const other of [{ topk: 4 }, { maxSpillBytes: 16 }])
+      expect(specHash(parseSpec({ ...small, ...other }, 'test'))).not.toBe(specHash(spec));
     expect(JSON.parse(canonicalSpecJson(spec))).toEqual(spec);
   });
 });

@@ -232,6 +232,12 @@ describe('backend', () => {
 
   it.each<[string, Partial<RawProbe>, OpenGroupOptions, string]>([
     [
+      'no driver',
+      { driver: null, devices: [], reason: 'no libcuda' },
+      {},
+      "no CUDA driver was found: no libcuda\nInstall NVIDIA's driver for CUDA 13.0 or newer. backend: 'cpu' runs without devices.",
+    ],
+    [
       'no devices',
       { devices: [], reason: 'hidden' },
       {},

@@ -205,6 +205,24 @@ describe('Tensor', () => {
     expect(await inWindow.toArray()).toHaveLength(8192);
   });
 
+  it.each([
+    'memory of device 1',
+    'host memory',
+    'pinned host memory',
+    'managed memory',
+    'an address that CUDA does not know',
+    '8 bytes before the end of an allocation',
+  ])('over %s is refused, which says so, before a launch', (found) => {
+    const { group, raw } = openFake();
+    raw.refusal = () => found;
+    expect(() => rankAt(group, 0).tensorFromPointer('i32', [4], 4096n)).toThrow(
+      new EpgenArgumentError(
+        `Expected pointer to have 16 bytes in one tensor or in the window of rank 0 but received 4096n: ${found}`,
+      ),
+    );
+    expect(raw.launches).toEqual([]);
+  });
+
   it('over memory that was freed stays so when another tensor gets the address', () => {
     const { group, raw } = openFake();
     const owner = rankAt(group, 0).tensor('i32', [4]);

@@ -1,7 +1,9 @@
 // The plain model of an exchange, on the host: what every rank must receive and sum. As native/reference, in C++.
+// Results are written over what the caller keeps, so that vectors keep their memory from one call to the next.
 #pragma once
 
 #include <cmath>
+#include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <vector>
@@ -50,8 +52,8 @@ struct Layout {
 
 inline bool names_expert(const Shape& shape, int64_t expert) { return expert >= 0 && expert < shape.num_experts; }
 
-inline Layout layout(const Shape& shape, const Input& input) {
-    Layout result;
+inline void layout(const Shape& shape, const Input& input, Layout& result) {
+    result.first_bad_choice = -1;
     result.num_tokens_per_rank.assign(shape.num_ranks, 0);
     result.num_tokens_per_expert.assign(shape.num_experts, 0);
     result.is_token_in_rank.assign(size_t{input.num_tokens} * shape.num_ranks, 0);
@@ -67,6 +69,11 @@ inline Layout layout(const Shape& shape, const Input& input) {
         if (!is_in) ++result.num_tokens_per_rank[expert / shape.num_local_experts()];
         is_in = 1;
     }
+}
+
+inline Layout layout(const Shape& shape, const Input& input) {
+    Layout result;
+    layout(shape, input, result);
     return result;
 }
 
@@ -74,26 +81,33 @@ inline uint32_t channel_of_token(const Shape& shape, const Input& input, uint32_
     return token_idx / ((input.num_tokens + shape.num_channels - 1) / shape.num_channels);
 }
 
-inline std::vector<Received> dispatch(const Shape& shape, const std::vector<Input>& inputs) {
+/// What every rank receives, and the layout that each rank's own routing has.
+inline void dispatch(const Shape& shape, const std::vector<Input>& inputs, std::vector<Layout>& layouts,
+                     std::vector<Received>& results) {
     const uint32_t num_ranks = shape.num_ranks, num_channels = shape.num_channels, num_topk = shape.num_topk;
-    std::vector<Received> results(num_ranks);
-    std::vector<Layout> layouts;
-    for (const Input& input : inputs) layouts.push_back(layout(shape, input));
-
+    layouts.resize(num_ranks);
+    results.resize(num_ranks);
     for (uint32_t rank = 0; rank < num_ranks; ++rank) {
+        layout(shape, inputs[rank], layouts[rank]);
         Received& own = results[rank];
+        own.num_rows = 0;
+        own.x.clear();
+        own.topk_idx.clear();
+        own.topk_weights.clear();
+        own.src_idx.clear();
         own.num_tokens_per_expert.assign(shape.num_local_experts(), 0);
         own.rank_prefix.assign(num_ranks * num_ranks, 0);
         own.channel_prefix.assign(num_ranks * num_channels, 0);
         own.recv_channel_prefix.assign(num_ranks * num_channels, 0);
         own.slot.assign(size_t{inputs[rank].num_tokens} * num_ranks, -1);
     }
+    std::vector<int32_t> rows_of_channel;
     for (uint32_t destination = 0; destination < num_ranks; ++destination) {
         Received& receiver = results[destination];
         const int64_t first_expert = int64_t{destination} * shape.num_local_experts();
         for (uint32_t source = 0; source < num_ranks; ++source) {
             const Input& input = inputs[source];
-            std::vector<int32_t> rows_of_channel(num_channels, 0);
+            rows_of_channel.assign(num_channels, 0);
             for (uint32_t token_idx = 0; token_idx < input.num_tokens; ++token_idx) {
                 if (!layouts[source].is_token_in_rank[size_t{token_idx} * num_ranks + destination]) continue;
                 results[source].slot[size_t{token_idx} * num_ranks + destination] = receiver.num_rows++;
@@ -118,6 +132,12 @@ inline std::vector<Received> dispatch(const Shape& shape, const std::vector<Inpu
             }
         }
     }
+}
+
+inline std::vector<Received> dispatch(const Shape& shape, const std::vector<Input>& inputs) {
+    std::vector<Layout> layouts;
+    std::vector<Received> results;
+    dispatch(shape, inputs, layouts, results);
     return results;
 }
 
@@ -136,21 +156,21 @@ inline uint16_t bf16_of_float(float value) {
 }
 
 /// One rank's sums: [token][hidden]. `outputs[rank]` are the expert outputs at `rank`, one for each of its rows.
-inline std::vector<uint16_t> combine(const Shape& shape, const Received& own,
-                                     const std::vector<std::vector<uint16_t>>& outputs) {
+inline void combine(const Shape& shape, const Received& own, const std::vector<const uint16_t*>& outputs,
+                    std::vector<uint16_t>& out) {
     const size_t num_tokens = own.slot.size() / shape.num_ranks;
-    std::vector<uint16_t> out(num_tokens * shape.hidden);
+    out.resize(num_tokens * shape.hidden);
+    std::vector<float> sum(shape.hidden);
     for (size_t token_idx = 0; token_idx < num_tokens; ++token_idx) {
-        for (uint32_t i = 0; i < shape.hidden; ++i) {
-            float sum = 0;
-            for (uint32_t rank = 0; rank < shape.num_ranks; ++rank) {
-                const int32_t row = own.slot[token_idx * shape.num_ranks + rank];
-                if (row >= 0) sum += float_of_bf16(outputs[rank][size_t(row) * shape.hidden + i]);
-            }
-            out[token_idx * shape.hidden + i] = bf16_of_float(sum);
+        sum.assign(shape.hidden, 0);
+        for (uint32_t rank = 0; rank < shape.num_ranks; ++rank) {
+            const int32_t row = own.slot[token_idx * shape.num_ranks + rank];
+            if (row < 0) continue;
+            const uint16_t* elements = outputs[rank] + size_t(row) * shape.hidden;
+            for (uint32_t i = 0; i < shape.hidden; ++i) sum[i] += float_of_bf16(elements[i]);
         }
+        for (uint32_t i = 0; i < shape.hidden; ++i) out[token_idx * shape.hidden + i] = bf16_of_float(sum[i]);
     }
-    return out;
 }
 
 }  // namespace model

@@ -1,0 +1,21 @@
+#!/bin/bash
+# Packs the programs for a machine with a GPU and nothing else: pack.sh <folder>
+#
+# Needs nvcc and `npm run build`, and no GPU. There: cd <folder> && ./run.sh . <folder for results>
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+root=$(cd "$here/../../.." && pwd)
+mkdir -p "$1"
+folder=$(cd "$1" && pwd)
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+
+cd "$root"
+node dist/cli/main.js generate test/gpu/loopback/loopback.spec.ts --out "$scratch/loopback"
+"$here/build.sh" "$scratch/loopback" "$folder/loopback-program"
+"$here/build.sh" "$root/generated/ep8_h7168_bf16" "$folder/ep8_h7168_bf16-program"
+nvcc -std=c++20 -O2 -gencode "arch=${EPGEN_ARCH:-compute_90a,code=sm_90a}" -I native test/gpu/rounding/rounding.cu \
+  -cudart static -Xcompiler -static-libstdc++,-static-libgcc -o "$folder/rounding-program"
+test/gpu/backend/build.sh "$folder/failures-program"
+cp "$here/run.sh" "$here/racecheck.sh" "$folder"
+ls -l "$folder"
