@@ -18,6 +18,8 @@ export interface CommandModule {
 export interface Context {
   readonly output: Output;
   finish(outcome: Outcome): void;
+  /** While `stop` is set, the first signal calls it, and the command ends by itself. */
+  onInterrupt(stop: (() => void) | undefined): void;
 }
 
 const COMMANDS: readonly {
@@ -46,6 +48,11 @@ const COMMANDS: readonly {
     load: () => import('./commands/inspect.js'),
   },
   {
+    name: 'verify',
+    summary: 'run the kernels of a spec in many orders, and look for races',
+    load: () => import('./commands/verify.js'),
+  },
+  {
     name: 'bench',
     summary: 'time the operations of a built spec on GPUs',
     load: () => import('./commands/bench.js'),
@@ -60,6 +67,9 @@ const COMMANDS: readonly {
 /** As a shell reports them: 128 and the number of the signal. */
 const SIGNAL_EXIT_CODES = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const;
 
+let interrupt: (() => void) | undefined;
+let interruptCode: number | undefined;
+
 async function main(argv: readonly string[]): Promise<number> {
   const output = createOutput({ json: argv.includes('--json') });
   let outcome: Outcome = 'ok';
@@ -68,11 +78,14 @@ async function main(argv: readonly string[]): Promise<number> {
     finish: (value) => {
       outcome = value;
     },
+    onInterrupt: (stop) => {
+      interrupt = stop;
+    },
   };
   try {
     const program = await createProgram(argv, context);
     await program.parseAsync(argv, { from: 'user' });
-    return OUTCOME_EXIT_CODES[outcome];
+    return interruptCode ?? OUTCOME_EXIT_CODES[outcome];
   } catch (error) {
     // Commander has printed its own message; --help and --version end here with code 0.
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : BAD_INPUT;
@@ -109,7 +122,11 @@ function readVersion(): string {
 const capital = (text: string) => text.charAt(0).toUpperCase() + text.slice(1);
 
 for (const [signal, code] of Object.entries(SIGNAL_EXIT_CODES)) {
-  process.once(signal, () => process.exit(code));
+  process.on(signal, () => {
+    if (interrupt === undefined || interruptCode !== undefined) process.exit(code);
+    interruptCode = code;
+    interrupt();
+  });
 }
 let lostOutput = false;
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {

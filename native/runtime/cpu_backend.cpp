@@ -1,12 +1,14 @@
 // The CPU backend: lazily reserved memory, and the emulator's machine for the streams.
 #include <bit>
 #include <cstring>
+#include <memory>
 #include <new>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "runtime/backend.hpp"
+#include "runtime/cpu_trace.hpp"
 #include "runtime/emulator_report.hpp"
 #include "simt/machine.hpp"
 #include "simt/reservation.hpp"
@@ -41,7 +43,11 @@ simt::Done done_of(Backend::End end) {
 class CpuBackend final : public Backend {
 public:
     CpuBackend(const Module& module, BackendOptions options)
-        : module_(module), options_(std::move(options)), ranks_(ranks_of(module)), machine_(machine_options()) {
+        : module_(module),
+          options_(std::move(options)),
+          ranks_(ranks_of(module)),
+          trace_(open_trace(module, options_.seed)),
+          machine_(machine_options()) {
         for (uint32_t rank_idx = 0; rank_idx < ranks_.size(); ++rank_idx) {
             const CpuRank& rank = ranks_[rank_idx];
             machine_.add_region({"window", rank_idx, rank.window.data(), rank.window.size()});
@@ -120,6 +126,7 @@ private:
         simt::MachineOptions options;
         options.num_ranks = module_.num_ranks;
         options.seed = options_.seed;
+        options.tracer = trace_.get();
         options.on_fault = [this](const simt::FaultReport& report) {
             options_.on_failure(culprit_of(report), error_of(report));
         };
@@ -141,6 +148,7 @@ private:
     const Module& module_;
     const BackendOptions options_;
     const std::vector<CpuRank> ranks_;
+    const std::unique_ptr<simt::Tracer> trace_;
     simt::Machine machine_;  // last: its thread uses all of the above
 };
 

@@ -20,9 +20,18 @@ struct Access {
     Order order;
     Scope scope;
     Space space;
+    const char* what;    // primitive
+    const char* object;  // that it means to reach, as reports name it
     const void* address;
     uint32_t bytes;
     Place place;
 };
+
+/// What a read-modify-write does to its word.
+enum class Update : uint8_t { add, min };
+
+constexpr uint32_t updated(Update update, uint32_t before, uint32_t operand) {
+    return update == Update::add ? before + operand : before < operand ? before : operand;
+}
 
 }  // namespace epgen::simt

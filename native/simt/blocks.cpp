@@ -28,7 +28,8 @@ void Engine::start_blocks() {
         if (stream.launch == nullptr) continue;
         Launch& launch = *stream.launch;
         while (!launch.unstarted.empty()) {
-            if (options_.max_resident_blocks != 0 && launch.num_resident >= options_.max_resident_blocks) break;
+            const uint32_t limit = options_.policy.max_resident_blocks;
+            if (limit != 0 && launch.num_resident >= limit) break;
             start_block(launch);
             if (launch.trickles) break;
         }
@@ -55,21 +56,33 @@ void Engine::start_block(Launch& launch) {
     block->num_shared_copies = 0;
     std::fill(std::begin(block->warps), std::end(block->warps), Warp{});
     block->fibers.resize(entry.num_threads);
+    const uint32_t block_priority = schedule.block_priority();
+    for (uint32_t warp_idx = 0; warp_idx < entry.num_threads / kWarpLanes; ++warp_idx) {
+        Warp& warp = block->warps[warp_idx];
+        warp.lanes = &block->fibers[warp_idx * kWarpLanes];
+        warp.base_priority = schedule.base_priority(launch.rank_idx, block_priority, warp_idx);
+    }
     for (uint32_t thread_idx = 0; thread_idx < entry.num_threads; ++thread_idx) {
         Fiber& fiber = *(block->fibers[thread_idx] = stacks_.take());
         fiber.block = block.get();
+        fiber.warp = &block->warps[thread_idx / kWarpLanes];
         fiber.rank_idx = launch.rank_idx;
         fiber.thread_idx = thread_idx;
         fiber.num_threads = entry.num_threads;
         fiber.block_idx = block->block_idx;
         fiber.num_blocks = launch.kernel.grid;
-        fiber.trace_id = launch.rank_idx << 26 ^ block->block_idx << 10 ^ thread_idx;
+        fiber.trace_id = trace_id_of(launch.rank_idx, block->block_idx, thread_idx);
         fiber.groups = nullptr;
+        fiber.view = nullptr;
         fiber.num_unfenced_mbarriers = 0;
         const auto stack_bytes = static_cast<std::size_t>(reinterpret_cast<std::byte*>(&fiber) - fiber.stack_low);
         fiber.context = boost::context::detail::make_fcontext(&fiber, stack_bytes, enter_fiber);
         make_runnable(fiber);
     }
+    if (weak_memory != nullptr) weak_memory->block_starts(*block);
+    if (checker != nullptr) checker->block_starts(*block);
+    if (tracer != nullptr) tracer->block_starts(now(), *block);
+    if (steering != nullptr) steering->block_starts(*block);
     resident_.push_back(std::move(block));
 }
 
@@ -121,14 +134,14 @@ void Engine::end_fiber(Fiber& self) {
               self.thread_idx, self.thread_idx / kWarpLanes, self.thread_idx % kWarpLanes, other.thread_idx);
     }
     if (!StackPool::is_intact(&self)) {
-        std::memset(self.stack_low, 0, 64);
+        StackPool::mend(&self);
         raise(FaultKind::stack, {"", 0}, "stack of a thread overflowed its %u bytes", options_.stack_bytes);
     }
     if (self.groups != nullptr) {
         for (uint32_t idx = 0; idx < copies_.size(); ++idx) {
             if (copies_[idx].owner == &self) copies_[idx].owner = nullptr;
         }
-        free_groups_.emplace_back(std::exchange(self.groups, nullptr));
+        give_back_groups(self);
     }
     self.state = FiberState::ended;
     ++warp.num_ended;
@@ -152,6 +165,9 @@ void Engine::end_block(Block& block) {
             return;
         }
     }
+    if (checker != nullptr) checker->block_ends(block);
+    if (tracer != nullptr) tracer->block_ends(now(), block);
+    if (steering != nullptr) steering->block_ends(block);
     --block.launch->num_resident;
     const auto found = std::find_if(resident_.begin(), resident_.end(),
                                     [&](const std::unique_ptr<Block>& resident) { return resident.get() == &block; });
@@ -161,8 +177,9 @@ void Engine::end_block(Block& block) {
 }
 
 void Engine::release_block(std::unique_ptr<Block> block) {
+    if (weak_memory != nullptr) weak_memory->block_ends(*block);
     for (Fiber* fiber : block->fibers) {
-        if (fiber->groups != nullptr) free_groups_.emplace_back(std::exchange(fiber->groups, nullptr));
+        if (fiber->groups != nullptr) give_back_groups(*fiber);
         stacks_.give_back(fiber);
     }
     free_shared_[block->launch->kernel.entry->shared_bytes].push_back(block->shared);
@@ -172,9 +189,18 @@ void Engine::release_block(std::unique_ptr<Block> block) {
 /// Forgets all kernels where they stand; their stacks are not unwound.
 void Engine::abandon_kernels() {
     runnable_.clear();
+    pending_.clear();
     copies_.clear();
-    for (auto& block : resident_) release_block(std::move(block));
+    if (weak_memory != nullptr) weak_memory->forget_kernels();
+    num_in_flight_ = 0;
+    for (auto& block : resident_) {
+        for (Fiber* fiber : block->fibers) {
+            if (!StackPool::is_intact(fiber)) StackPool::mend(fiber);
+        }
+        release_block(std::move(block));
+    }
     resident_.clear();
+    if (checker != nullptr) checker->forget();
     std::fill(std::begin(waiters.bucket), std::end(waiters.bucket), nullptr);
     std::fill(std::begin(page_waiters_), std::end(page_waiters_), 0);
     next_deadline_ns_ = kNoDeadline;

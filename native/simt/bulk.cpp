@@ -45,7 +45,7 @@ const char* count_bytes(const BulkCopy& copy) {
     }
     const bool is_over = state.try_end_phase();
     state.write(copy.mbarrier);
-    if (is_over) notify(copy.mbarrier, sizeof(uint64_t));
+    if (is_over) mbarrier_phase_ends(*copy.block, copy.mbarrier);
     return nullptr;
 }
 
@@ -90,7 +90,6 @@ void BulkCopies::clear() {
 }
 
 BulkCopy& Engine::add_copy(const Fiber& owner) {
-    if (copies_.empty()) copy_countdown_ = schedule.steps_to_copy_event();
     BulkCopy& copy = copies_.add();
     copy.owner = fiber;
     copy.block = owner.block;
@@ -99,7 +98,7 @@ BulkCopy& Engine::add_copy(const Fiber& owner) {
     copy.block_idx = owner.block_idx;
     copy.thread_idx = owner.thread_idx;
     ++copy.block->num_shared_copies;
-    ++copy.launch->num_copies;
+    begin_flight(*copy.launch);
     return copy;
 }
 
@@ -108,12 +107,22 @@ std::unique_ptr<BulkGroups> Engine::take_groups() {
     auto groups = std::move(free_groups_.back());
     free_groups_.pop_back();
     groups->groups.assign(1, {});
+    groups->first_number = next_group_number_;
     return groups;
 }
 
-/// Lets a few random copies make one move each.
-void Engine::move_copies() {
-    copy_countdown_ = schedule.steps_to_copy_event();
+void Engine::give_back_groups(Fiber& owner) {
+    next_group_number_ = std::max(next_group_number_, owner.groups->open_number() + 1);
+    free_groups_.emplace_back(std::exchange(owner.groups, nullptr));
+}
+
+/// Lets a few random copies make one move each, and a few stores land, as the schedule wants it.
+void Engine::move_in_flight(bool is_idle) {
+    flight_countdown_ = schedule.steps_to_flight();
+    const bool has_stores = weak_memory != nullptr && weak_memory->num_flying() > 0;
+    const Schedule::Flight flight = schedule.flight(!copies_.empty(), has_stores, is_idle);
+    if (flight.stores) weak_memory->move();
+    if (!flight.copies) return;
     for (uint32_t num_moves = 1 + copies_.size() / 64; num_moves > 0 && !copies_.empty(); --num_moves) {
         const uint32_t idx = schedule.below(copies_.size());
         if (copies_[idx].patience > 0) {
@@ -134,18 +143,24 @@ void Engine::move_copy(uint32_t idx) {
     const bool reads = copy.unread != 0;
     const uint32_t begin = take_piece(reads ? copy.unread : copy.unwritten, schedule) * copy.piece_bytes;
     const uint32_t bytes = std::min(copy.piece_bytes, copy.bytes - begin);
+    trace(uint64_t{reads} << 63 | uint64_t{begin} << 32 | trace_id_of(copy.rank_idx, copy.block_idx, copy.thread_idx));
     if (reads) {
         std::memcpy(copy.staging.data() + begin, from + begin, bytes);
+        if (weak_memory != nullptr) weak_memory->see_async(copy, from + begin, bytes, copy.staging.data() + begin);
         if (copy.unread != 0) return;
+        if (tracer != nullptr) tracer->copy_source_read(now(), copy.trace_number);
         --copy.block->num_shared_copies;
-        copy.patience = schedule.copy_patience();
+        copy.patience = weak_memory != nullptr ? weak_memory->patience() : schedule.copy_patience();
         if (copy.owner != nullptr) --copy.owner->groups->numbered(copy.group_number).num_unread;
         wake_owner();
         return;
     }
+    if (weak_memory != nullptr) weak_memory->before_async_write(copy, to + begin, bytes);
     std::memcpy(to + begin, (copy.is_store ? copy.staging.data() : from) + begin, bytes);
+    if (weak_memory != nullptr && !copy.is_store) weak_memory->see_async(copy, from + begin, bytes, to + begin);
     if (copy.is_store) notify_range(reinterpret_cast<uintptr_t>(to + begin), bytes);
     if (copy.unwritten != 0) return;
+    if (tracer != nullptr) tracer->copy_visible(now(), copy.trace_number);
     if (copy.is_store) {
         if (copy.owner != nullptr) --copy.owner->groups->numbered(copy.group_number).num_invisible;
         wake_owner();
@@ -158,7 +173,7 @@ void Engine::move_copy(uint32_t idx) {
             post_fault(FaultKind::barrier, copy.place, copy.rank_idx, copy.block_idx, copy.thread_idx, text);
         }
     }
-    if (--copy.launch->num_copies == 0 && copy.launch->is_over()) next_look_ = 0;
+    end_flight(*copy.launch);
     copies_.remove(idx);
 }
 
@@ -182,6 +197,7 @@ void bulk_load(BulkEnd to, BulkEnd from, uint32_t bytes, void* mbarrier, const c
     copy.mbarrier_name = mbarrier_name;
     copy.place = place;
     cut(copy, engine().schedule);
+    engine().watch_issue(self, copy);
 }
 
 void bulk_store(BulkEnd to, BulkEnd from, uint32_t bytes, Place place) {
@@ -200,6 +216,7 @@ void bulk_store(BulkEnd to, BulkEnd from, uint32_t bytes, Place place) {
     ++group.num_unread;
     ++group.num_invisible;
     cut(copy, engine().schedule);
+    engine().watch_issue(self, copy);
 }
 
 void bulk_commit_group() {
@@ -216,7 +233,11 @@ void bulk_wait_group(uint32_t num_newest, bool read_only, Place place) {
     self.note = &note;
     while (!self.groups->are_done(num_newest, read_only)) {
         self.state = FiberState::on_copies;
-        engine().leave_fiber();
+        engine().park_fiber();
+    }
+    if (current->checker != nullptr) {
+        const uint32_t open = self.groups->open_number();
+        current->checker->groups_waited(self, open - std::min(open, num_newest), read_only, place);
     }
 }
 

@@ -43,6 +43,7 @@ struct BulkCopy {
     uint32_t rank_idx;
     uint32_t block_idx;
     uint32_t thread_idx;
+    uint64_t trace_number;  // where there is a tracer
 
     uint32_t piece_bytes;
     uint32_t unread;     // mask of the pieces that are still to be read into `staging`; loads have none

@@ -1,6 +1,7 @@
 // The machine's thread and its mail.
 #include "simt/engine.hpp"
 
+#include <algorithm>
 #include <cfenv>
 #include <cstdlib>
 #include <stdexcept>
@@ -11,6 +12,14 @@ namespace epgen::simt {
 namespace {
 
 constexpr uint32_t kMaxSharedBytes = 232'448;  // what a block of sm_90 can opt in to
+
+/// The detectors and the tracer run on the stacks of the threads that they watch.
+MachineOptions with_watch_room(MachineOptions options) {
+    constexpr uint32_t kWatchStackBytes = 8 * 1024;
+    const bool is_watched = options.check_races || options.weak_memory || options.tracer != nullptr;
+    if (is_watched) options.stack_bytes += kWatchStackBytes;
+    return options;
+}
 
 void check_launch(const Kernel& kernel) {
     const KernelEntry& entry = *kernel.entry;
@@ -29,14 +38,27 @@ void check_launch(const Kernel& kernel) {
 }  // namespace
 
 Engine::Engine(MachineOptions options)
-    : schedule(options.seed, options.weak_yield_one_in, options.rank_skew),
-      options_(std::move(options)),
+    : schedule(options.seed, options.weak_yield_one_in, options.policy, options.num_ranks),
+      options_(with_watch_room(std::move(options))),
       stacks_(options_.stack_bytes),
+      runnable_(schedule),
       streams_(options_.num_ranks) {
-    if (options_.num_ranks == 0 || options_.num_ranks > Runnable::kRankMask + 1) {
+    if (options_.num_ranks == 0 || options_.num_ranks > kMostRanks) {
         throw std::invalid_argument("expected 1 to 64 ranks but received " + std::to_string(options_.num_ranks));
     }
     if (options_.weak_yield_one_in == 0) throw std::invalid_argument("expected weak_yield_one_in of at least 1");
+    if (options_.check_races) {
+        owned_checker_ = std::make_unique<check::Checker>(options_.num_ranks, [this](const RaceReport& report) {
+            if (options_.tracer != nullptr) options_.tracer->race(now(), report);
+            if (options_.on_race) options_.on_race(report);
+        });
+    }
+    if (options_.weak_memory) owned_weak_memory_ = std::make_unique<WeakMemory>(options_.seed, options_.num_ranks);
+    checker = owned_checker_.get();
+    weak_memory = owned_weak_memory_.get();
+    tracer = options_.tracer;
+    steering = options_.steering;
+    is_watched = checker != nullptr || weak_memory != nullptr || tracer != nullptr || steering != nullptr;
     publish();
     thread_ = std::thread([this] { run(); });
 }
@@ -56,7 +78,7 @@ void Engine::run() {
     std::fesetenv(FE_DFL_ENV);  // fibers inherit it: no flush to zero, rounding to nearest
     current = this;
     fiber = &scheduler_fiber_;
-    weak_countdown = schedule.weak_accesses_to_yield();
+    (is_watched ? watched_countdown : weak_countdown) = schedule.weak_accesses_to_yield();
     while (take_turn()) {
     }
     current = nullptr;
@@ -108,10 +130,16 @@ void Engine::receive() {
         if (num_holds_ > 0 && !aborting) return;
         messages.swap(inbox_);
         has_mail_ = false;
+        for (; num_known_regions_ < regions_.size(); ++num_known_regions_) {
+            if (checker != nullptr) checker->add_region(regions_[num_known_regions_]);
+            if (weak_memory != nullptr) weak_memory->add_region(regions_[num_known_regions_]);
+        }
         for (const Message& message : messages) {
             if (message.kind == Message::Kind::task) idle_mask_ &= ~(uint64_t{1} << message.rank_idx);
         }
     }
+    // Whoever enqueues only now may have waited for everything before.
+    if (checker != nullptr && is_idle()) checker->forget();
     for (Message& message : messages) {
         if (message.kind == Message::Kind::reset) {
             is_faulted_ = false;
@@ -121,6 +149,10 @@ void Engine::receive() {
             streams_[message.rank_idx].queue.push_back(std::move(message.task));
         }
     }
+}
+
+bool Engine::is_idle() const {
+    return std::all_of(streams_.begin(), streams_.end(), [](const Stream& stream) { return stream.is_idle(); });
 }
 
 std::vector<uint32_t> Engine::idle_ranks() const {

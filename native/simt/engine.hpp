@@ -13,11 +13,15 @@
 
 #include "simt/block.hpp"
 #include "simt/bulk.hpp"
+#include "simt/check/checker.hpp"
 #include "simt/core.hpp"
 #include "simt/machine.hpp"
+#include "simt/model/weak_memory.hpp"
 #include "simt/run_queue.hpp"
 #include "simt/schedule.hpp"
 #include "simt/stack_pool.hpp"
+#include "simt/steering.hpp"
+#include "simt/trace.hpp"
 
 namespace epgen::simt {
 
@@ -52,17 +56,42 @@ public:
     void call_on_scheduler(void (Engine::*call)());
     void park_on_address(Fiber& fiber, uintptr_t address);
     void unpark(Fiber& fiber);
+    void unpark_all(uintptr_t address);
     void notify_range(uintptr_t address, uint64_t bytes);
     void wake_all();
+    void await_choice(const Access& access, const WordCondition* condition);
     void end_fiber(Fiber& fiber);
     [[noreturn]] void run_fiber(Fiber& fiber);
+    /// Makes an event part of what identifies the schedule.
+    void trace(uint64_t event) {
+        trace_hash_ = (trace_hash_ ^ event) * 0x9e3779b97f4a7c15u;
+        trace_hash_ ^= trace_hash_ >> 32;
+    }
     uint64_t now() const { return clock_offset_ns_ + num_steps_; }
     BulkCopy& add_copy(const Fiber& owner);
+    /// Shows a copy that has just been issued to the detectors and the tracer.
+    void watch_issue(Fiber& issuer, BulkCopy& copy);
+    /// As leave_fiber, of a fiber that will go on.
+    void park_fiber() {
+        if (tracer != nullptr) [[unlikely]] return park_traced_fiber();
+        leave_fiber();
+    }
+    void park_traced_fiber();
+    /// A store or copy of the launch's threads leaves, or has been performed.
+    void begin_flight(Launch& launch);
+    void end_flight(Launch& launch);
+    void store_visible(const void* data, uint32_t bytes, bool is_update, const check::ReleasedClock& released,
+                       std::optional<uint64_t> trace_number);
+    void store_lands(const FlyingStore& store);
     /// Records the first fault; the scheduler acts on it at its next turn.
     void post_fault(FaultKind kind, Place place, uint32_t rank_idx, uint32_t block_idx, uint32_t thread_idx,
                     const char* text);
     void switch_to_scheduler();
+    /// Fresh groups; the numbers of one thread's groups grow over all kernels.
     std::unique_ptr<BulkGroups> take_groups();
+    void give_back_groups(Fiber& owner);
+    /// The registered memory that the address is in.
+    std::optional<MemoryRegion> region_of(const void* address) const;
     /// "rank 3's window + 128", or empty for memory that was not registered.
     std::string region_text(const void* address) const;
     bool wants_host_stores() const { return static_cast<bool>(options_.on_host_store); }
@@ -83,11 +112,14 @@ private:
     void run();
     bool take_turn();  // false when the thread is to end
     void receive();
+    /// No stream has anything to do.
+    bool is_idle() const;
     void publish();
 
     // Streams
     void advance_streams();
     bool advance(uint32_t rank_idx);
+    bool advance_held();
     void perform(uint32_t rank_idx, Task task);
     bool wait_for_timer(Stream& stream, uint64_t delay_ns);
     bool jump_to_timer();
@@ -105,7 +137,8 @@ private:
     // Scheduler
     void switch_to(Fiber& next);
     Fiber& pick_next();
-    void move_copies();
+    void choose_operation();
+    void move_in_flight(bool is_idle);
     void move_copy(uint32_t idx);
     void look_around();
     void expire_waits();
@@ -115,15 +148,19 @@ private:
     void for_each_fiber(Visit visit) const;
 
     // Faults
+    void deliver_races();
     void act_on_fault();
     void report_deadlock();
     std::vector<Waiting> waiting() const;
     void abandon_kernels();
 
     const MachineOptions options_;
+    std::unique_ptr<check::Checker> owned_checker_;
+    std::unique_ptr<WeakMemory> owned_weak_memory_;  // holds clocks of the checker
     StackPool stacks_;
     Fiber scheduler_fiber_{};
     RunQueue runnable_;
+    std::vector<WordOperation> pending_;  // of a steered machine
     std::vector<std::unique_ptr<Block>> resident_;
     std::vector<std::unique_ptr<Block>> free_blocks_;
     std::vector<std::unique_ptr<BulkGroups>> free_groups_;
@@ -132,6 +169,7 @@ private:
     BulkCopies copies_;
     std::vector<Stream> streams_;
     std::vector<MemoryRegion> regions_;
+    std::size_t num_known_regions_ = 0;  // the first ones, which the detectors know
     uint16_t page_waiters_[256] = {};
 
     uint64_t num_steps_ = 0;
@@ -141,7 +179,9 @@ private:
     uint64_t trace_hash_ = 0;
     uint64_t num_kernels_ = 0;
     uint64_t abort_step_ = 0;
-    uint32_t copy_countdown_ = 1;
+    uint32_t num_in_flight_ = 0;  // copies and stores
+    uint32_t flight_countdown_ = 1;
+    uint32_t next_group_number_ = 0;
     bool is_faulted_ = false;  // until reset
     std::optional<FaultReport> fault_;
     Block* ended_block_ = nullptr;

@@ -8,8 +8,14 @@
 
 namespace epgen::simt {
 
+constexpr uint32_t kWarpLanes = 32;
+
 struct Block;
+struct Warp;
 struct BulkGroups;
+namespace check {
+struct View;
+}
 
 /// What a parked thread waits for, as reports tell it.
 struct WaitNote {
@@ -38,10 +44,16 @@ enum class FiberState : uint8_t {
 
 constexpr uint64_t kNoDeadline = UINT64_MAX;
 
+/// A thread in the hash of a schedule.
+constexpr uint32_t trace_id_of(uint32_t rank_idx, uint32_t block_idx, uint32_t thread_idx) {
+    return rank_idx << 26 ^ block_idx << 10 ^ thread_idx;
+}
+
 struct alignas(64) Fiber {
     void* context;  // where to go on, while another fiber runs
     std::byte* stack_low;
     Block* block;
+    Warp* warp;
     uint32_t trace_id;
     uint32_t rank_idx;
     uint32_t thread_idx;
@@ -55,12 +67,14 @@ struct alignas(64) Fiber {
     uint32_t result;
 
     uintptr_t address;  // awaited, where state is on_address
-    Fiber* next_waiter;
+    Fiber* next_waiter;      // for the same word
     Fiber* previous_waiter;
+    Fiber* next_word;  // of a word's first waiter: the first for the next word of the bucket
     uint64_t deadline_ns;
     const WaitNote* note;  // of the wait that it is parked in, on its own stack
 
     BulkGroups* groups;  // null until the first bulk store
+    check::View* view;   // null without a checker
     uint32_t num_unfenced_mbarriers;
 };
 

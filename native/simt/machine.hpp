@@ -12,12 +12,15 @@
 #include <vector>
 
 #include "simt/fault.hpp"
+#include "simt/policy.hpp"
 #include "simt/reservation.hpp"
 #include "simt/task.hpp"
 
 namespace epgen::simt {
 
-enum class BlockOrder { ascending, shuffled };
+struct RaceReport;  // check/race_report.hpp
+class Steering;     // steering.hpp
+class Tracer;       // trace.hpp
 
 /// Memory that kernels of a group reach, so that reports can say what an address belongs to.
 struct MemoryRegion {
@@ -37,12 +40,15 @@ struct MachineOptions {
     uint32_t num_ranks = 1;
     uint64_t seed = 1;
     uint32_t weak_yield_one_in = 64;     // a weak access lets another thread run once in about so many
-    bool rank_skew = true;               // ranks run at random, changing speeds and start kernels late
-    uint32_t max_resident_blocks = 0;    // per rank; 0: as many as are launched
-    BlockOrder block_order = BlockOrder::ascending;
+    Policy policy;
     uint32_t stack_bytes = 12 * 1024;    // per thread; dense stacks are faster
+    bool weak_memory = false;            // stores to windows come late; the async proxy sees old bytes until a fence
+    bool check_races = false;            // every two accesses must be ordered, or strong on both sides
+    Tracer* tracer = nullptr;            // outlives the machine
+    Steering* steering = nullptr;        // likewise; not together with weak_memory
     // The hooks are called on the machine thread. They may enqueue; they must not destroy the machine.
     std::function<void(const FaultReport&)> on_fault;
+    std::function<void(const RaceReport&)> on_race;  // once per pair of places; the run goes on
     std::function<void(const Timeout&)> on_timeout;
     std::function<void(const void* address)> on_host_store;  // after a release store to mapped host memory
 };
@@ -51,7 +57,7 @@ struct MachineOptions {
 struct Counters {
     uint64_t num_steps;    // decisions of the scheduler
     uint64_t num_kernels;  // launches that ended
-    uint64_t trace_hash;   // of the threads picked, in order: equal for equal schedules
+    uint64_t trace_hash;   // of the threads picked, copies moved and stores landed, in order: identifies a schedule
     uint64_t now_ns;       // virtual time
 };
 

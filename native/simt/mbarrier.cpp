@@ -25,6 +25,16 @@ MbarrierState valid_state(const void* mbarrier, const char* what, const char* na
     return state;
 }
 
+void watch_arrival(const void* mbarrier, uint32_t expected_bytes, const char* name, Place place) {
+    Fiber& self = *current->fiber;
+    if (current->checker != nullptr) current->checker->mbarrier_arrive(self, mbarrier, name, place);
+    if (current->weak_memory != nullptr) current->weak_memory->arrive(self);
+    if (current->steering != nullptr) current->steering->mbarrier_arrive(self, mbarrier);
+    if (current->tracer != nullptr) {
+        current->tracer->mbarrier_arrives(engine().now(), self, mbarrier, name, expected_bytes, place);
+    }
+}
+
 }  // namespace
 
 bool MbarrierState::read(const void* mbarrier, MbarrierState& state) {
@@ -67,12 +77,17 @@ void mbarrier_init(void* mbarrier, uint32_t num_arrivals, const char* name, Plac
     MbarrierState{0, num_arrivals, num_arrivals, 0}.write(mbarrier);
     ++current->fiber->num_unfenced_mbarriers;
     ++current->fiber->block->num_unfenced_mbarriers;
+    if (!current->is_watched) return;
+    Fiber& self = *current->fiber;
+    if (current->checker != nullptr) current->checker->mbarrier_init(self, mbarrier, name, place);
+    if (current->tracer != nullptr) current->tracer->mbarrier_init(engine().now(), self, mbarrier, name, place);
 }
 
-void mbarrier_fence_init() {
+void mbarrier_fence_init(Place place) {
     Fiber& self = *current->fiber;
     self.block->num_unfenced_mbarriers -= self.num_unfenced_mbarriers;
     self.num_unfenced_mbarriers = 0;
+    if (current->tracer != nullptr) current->tracer->fence(engine().now(), self, "fence_mbarrier_init", place);
 }
 
 void mbarrier_arrive(void* mbarrier, uint32_t expected_bytes, const char* name, Place place) {
@@ -94,13 +109,31 @@ void mbarrier_arrive(void* mbarrier, uint32_t expected_bytes, const char* name, 
         raise(FaultKind::barrier, place, "%s on \"%s\": %d bytes more came than were expected", what, name,
               -state.num_bytes);
     }
+    if (current->is_watched) watch_arrival(mbarrier, expected_bytes, name, place);
     const bool is_over = state.try_end_phase();
     state.write(mbarrier);
-    if (is_over) notify(mbarrier, sizeof(uint64_t));
+    if (is_over) mbarrier_phase_ends(*current->fiber->block, mbarrier);
+}
+
+void mbarrier_phase_ends(const Block& block, const void* mbarrier) {
+    if (current->checker != nullptr) current->checker->mbarrier_phase_ends(block, mbarrier);
+    if (current->steering != nullptr) current->steering->mbarrier_phase_ends(mbarrier);
+    if (current->tracer != nullptr) current->tracer->mbarrier_phase_ends(engine().now(), mbarrier);
+    notify(mbarrier, sizeof(uint64_t));
 }
 
 bool mbarrier_test(const void* mbarrier, uint32_t parity, const char* name, Place place) {
     return valid_state(mbarrier, "wait_mbarrier", name, place).phase != (parity & 1);
+}
+
+void mbarrier_acquire(const char* what, const void* mbarrier, uint32_t parity, const char* name, Place place) {
+    if (!current->is_watched) return;
+    Fiber& self = *current->fiber;
+    if (current->checker != nullptr) current->checker->mbarrier_acquire(self, mbarrier, parity, what, name, place);
+    if (current->steering != nullptr) current->steering->mbarrier_pass(self, mbarrier);
+    if (current->tracer != nullptr) {
+        current->tracer->mbarrier_wait_succeeds(engine().now(), self, mbarrier, name, parity, place);
+    }
 }
 
 }  // namespace epgen::simt

@@ -6,6 +6,8 @@
 
 namespace epgen::simt {
 
+struct Block;
+
 /// What a block's shared memory is filled with at its start. No mbarrier reads as valid there.
 constexpr uint8_t kSharedPoison = 0xcb;
 
@@ -25,5 +27,8 @@ struct MbarrierState {
     /// Ends the phase if nothing is missing; whether it did.
     bool try_end_phase();
 };
+
+/// Tells everyone whom it concerns.
+void mbarrier_phase_ends(const Block& block, const void* mbarrier);
 
 }  // namespace epgen::simt

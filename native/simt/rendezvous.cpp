@@ -31,8 +31,26 @@ const Fiber& first_in(FiberState state, Fiber* const* fibers) {
           ended.thread_idx, ended.thread_idx / kWarpLanes, ended.thread_idx % kWarpLanes);
 }
 
+void watch_meeting(Fiber* const* lanes, Meeting meeting, Place place) {
+    if (current->steering != nullptr) current->steering->meet(lanes, kWarpLanes);
+    if (meeting != Meeting::sync_warp) {
+        if (current->checker != nullptr) current->checker->vote(lanes, place);
+        return;
+    }
+    if (current->checker != nullptr) current->checker->meet_warp(lanes);
+    if (current->weak_memory != nullptr) current->weak_memory->meet_warp(*lanes[0]);
+}
+
+void watch_meeting(const Block& block, Place place) {
+    if (current->steering != nullptr) current->steering->meet(block.fibers.data(), block.num_threads());
+    if (current->checker != nullptr) current->checker->meet_block(block);
+    if (current->weak_memory != nullptr) current->weak_memory->meet_block(block);
+    if (current->tracer != nullptr) current->tracer->block_meets(engine().now(), *current->fiber, place);
+}
+
 /// Gives every lane its result and wakes the others.
-void conclude(Fiber* const* lanes, const Fiber& last, Meeting meeting) {
+void conclude(Fiber* const* lanes, const Fiber& last, Meeting meeting, Place place) {
+    if (current->is_watched) watch_meeting(lanes, meeting, place);
     uint32_t mask = 0;
     if (meeting == Meeting::ballot || meeting == Meeting::all) {
         for (uint32_t lane = 0; lane < kWarpLanes; ++lane) mask |= (lanes[lane]->value != 0 ? 1u : 0u) << lane;
@@ -67,13 +85,13 @@ uint32_t meet_warp(Meeting meeting, uint32_t value, uint32_t source, Place place
     warp.meeting = meeting;
     if (++warp.num_arrived == kWarpLanes) {
         warp.num_arrived = 0;
-        conclude(lanes, self, meeting);
+        conclude(lanes, self, meeting, place);
         yield();
     } else {
         self.state = FiberState::at_warp;
         const WaitNote note = plain_note(what, place);
         self.note = &note;
-        engine().leave_fiber();
+        engine().park_fiber();
     }
     return self.result;
 }
@@ -88,6 +106,7 @@ void meet_block(Place place) {
     }
     if (++block.num_at_block == block.num_threads()) {
         block.num_at_block = 0;
+        if (current->is_watched) watch_meeting(block, place);
         for (Fiber* fiber : block.fibers) {
             block.warp_of(*fiber).num_at_block = 0;
             if (fiber != &self) engine().make_runnable(*fiber);
@@ -98,7 +117,7 @@ void meet_block(Place place) {
         self.state = FiberState::at_block;
         const WaitNote note = plain_note("sync_block", place);
         self.note = &note;
-        engine().leave_fiber();
+        engine().park_fiber();
     }
 }
 

@@ -87,15 +87,21 @@ void Engine::post_fault(FaultKind kind, Place place, uint32_t rank_idx, uint32_t
     next_look_ = 0;
 }
 
-std::string Engine::region_text(const void* address) const {
+std::optional<MemoryRegion> Engine::region_of(const void* address) const {
     std::lock_guard lock(mutex_);
     const auto* byte = static_cast<const std::byte*>(address);
     for (const MemoryRegion& region : regions_) {
         const auto* data = static_cast<const std::byte*>(region.data);
-        if (byte < data || byte >= data + region.bytes) continue;
-        return "rank " + std::to_string(region.rank_idx) + "'s " + region.name + " + " + std::to_string(byte - data);
+        if (byte >= data && byte < data + region.bytes) return region;
     }
-    return "";
+    return std::nullopt;
+}
+
+std::string Engine::region_text(const void* address) const {
+    const auto region = region_of(address);
+    if (!region) return "";
+    const auto offset = static_cast<const std::byte*>(address) - static_cast<const std::byte*>(region->data);
+    return "rank " + std::to_string(region->rank_idx) + "'s " + region->name + " + " + std::to_string(offset);
 }
 
 /// Every thread that waits, lanes of a warp that wait alike together.
@@ -143,7 +149,7 @@ void Engine::report_deadlock() {
         if (stream.launch == nullptr || stream.launch->unstarted.empty()) continue;
         report.message += "\n  " + std::to_string(stream.launch->unstarted.size()) + " blocks of " +
                           stream.launch->kernel.entry->name + " on rank " + std::to_string(stream.launch->rank_idx) +
-                          " have not started: " + std::to_string(options_.max_resident_blocks) + " may be resident";
+                          " have not started: " + std::to_string(options_.policy.max_resident_blocks) + " may be resident";
     }
     for (std::size_t idx = 0; idx < report.waiting.size(); ++idx) {
         if (idx == kMaxLines) {
@@ -168,6 +174,11 @@ void Engine::act_on_fault() {
     for (Stream& stream : streams_) {
         if (stream.launch != nullptr) launches.push_back(std::move(stream.launch));
     }
+    if (tracer != nullptr) {
+        tracer->fault(now(), report);
+        for (const auto& launch : launches) tracer->kernel_ends(now(), launch->rank_idx);
+    }
+    deliver_races();
     publish();
     if (options_.on_fault) options_.on_fault(report);
     for (const auto& launch : launches) {

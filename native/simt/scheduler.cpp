@@ -1,6 +1,9 @@
 // Who runs next, what time it is, and who is woken.
 #include <boost/context/detail/fcontext.hpp>
 
+#include <algorithm>
+#include <cstring>
+
 #include "simt/engine.hpp"
 
 namespace epgen::simt {
@@ -23,10 +26,8 @@ void weak_yield() {
 uint64_t now_ns() { return engine().now(); }
 
 Fiber& Engine::pick_next() {
-    Fiber& next = runnable_.next(schedule);
-    ++num_steps_;
-    trace_hash_ = (trace_hash_ ^ next.trace_id) * 0x9e3779b97f4a7c15u;
-    trace_hash_ ^= trace_hash_ >> 32;
+    Fiber& next = runnable_.next(num_steps_++);
+    trace(next.trace_id);
     return next;
 }
 
@@ -46,25 +47,63 @@ void Engine::yield_fiber() {
         raise(FaultKind::stack, {"", 0}, "stack of a thread is full: its frames need more than %u bytes",
               options_.stack_bytes);
     }
-    runnable_.add(&self);
-    if (!copies_.empty() && --copy_countdown_ == 0) move_copies();
-    switch_to(num_steps_ >= next_look_ ? scheduler_fiber_ : pick_next());
+    runnable_.add(self);
+    if (num_in_flight_ != 0 && --flight_countdown_ == 0) move_in_flight(/*is_idle=*/false);
+    switch_to(num_steps_ >= next_look_ || runnable_.empty() ? scheduler_fiber_ : pick_next());
 }
 
 void Engine::leave_fiber() {
-    if (!copies_.empty() && --copy_countdown_ == 0) move_copies();
+    if (num_in_flight_ != 0 && --flight_countdown_ == 0) move_in_flight(/*is_idle=*/false);
     switch_to(num_steps_ >= next_look_ || runnable_.empty() ? scheduler_fiber_ : pick_next());
 }
 
 void Engine::make_runnable(Fiber& fiber) {
     fiber.state = FiberState::runnable;
-    runnable_.add(&fiber);
+    runnable_.add(fiber);
 }
 
 void Engine::call_on_scheduler(void (Engine::*call)()) {
     scheduler_call_ = call;
-    runnable_.add(fiber);
+    runnable_.add(*fiber);
     switch_to_scheduler();
+}
+
+// Chosen operations
+
+void steer(const Access& access, const WordCondition* condition) {
+    const bool is_shared_word = access.space == Space::local || access.space == Space::peer;
+    if (is_shared_word) {
+        engine().await_choice(access, condition);
+    } else {
+        yield();
+    }
+}
+
+void steered_wait_starts(const Access& access, const WordCondition& condition) {
+    current->steering->wait_starts({current->fiber, access, &condition});
+}
+
+void Engine::await_choice(const Access& access, const WordCondition* condition) {
+    pending_.push_back({fiber, access, condition});
+    leave_fiber();
+}
+
+void Engine::choose_operation() {
+    // Waits whose word has changed again look again, and wait on.
+    const auto missed = std::stable_partition(pending_.begin(), pending_.end(), [](const WordOperation& operation) {
+        uint64_t value = 0;
+        std::memcpy(&value, operation.access.address, operation.access.bytes);
+        return operation.condition == nullptr || operation.condition->holds(value);
+    });
+    if (missed != pending_.end()) {
+        for (auto wait = missed; wait != pending_.end(); ++wait) make_runnable(const_cast<Fiber&>(*wait->fiber));
+        pending_.erase(missed, pending_.end());
+        return;
+    }
+    const auto chosen = pending_.begin() + static_cast<std::ptrdiff_t>(steering->choose(pending_));
+    Fiber& fiber = const_cast<Fiber&>(*chosen->fiber);
+    pending_.erase(chosen);
+    make_runnable(fiber);
 }
 
 // Waiters
@@ -72,21 +111,29 @@ void Engine::call_on_scheduler(void (Engine::*call)()) {
 void Engine::park_on_address(Fiber& fiber, uintptr_t address) {
     fiber.state = FiberState::on_address;
     fiber.address = address;
-    Fiber*& first = waiters.bucket[WaiterTable::bucket_idx(address)];
+    Fiber*& first = waiters.first(address);
     fiber.previous_waiter = nullptr;
     fiber.next_waiter = first;
-    if (first != nullptr) first->previous_waiter = &fiber;
+    fiber.next_word = nullptr;
+    if (first != nullptr) {
+        first->previous_waiter = &fiber;
+        fiber.next_word = first->next_word;
+    }
     first = &fiber;
     ++page_waiters_[address >> 12 & 255];
     next_deadline_ns_ = std::min(next_deadline_ns_, fiber.deadline_ns);
-    leave_fiber();
+    park_fiber();
 }
 
 void Engine::unpark(Fiber& fiber) {
     Fiber* next = fiber.next_waiter;
-    Fiber* previous = fiber.previous_waiter;
-    (previous == nullptr ? waiters.bucket[WaiterTable::bucket_idx(fiber.address)] : previous->next_waiter) = next;
-    if (next != nullptr) next->previous_waiter = previous;
+    if (fiber.previous_waiter != nullptr) {
+        fiber.previous_waiter->next_waiter = next;
+    } else {
+        if (next != nullptr) next->next_word = fiber.next_word;
+        waiters.first(fiber.address) = next != nullptr ? next : fiber.next_word;
+    }
+    if (next != nullptr) next->previous_waiter = fiber.previous_waiter;
     --page_waiters_[fiber.address >> 12 & 255];
     make_runnable(fiber);
 }
@@ -95,13 +142,18 @@ void park_on(const void* address) {
     engine().park_on_address(*current->fiber, reinterpret_cast<uintptr_t>(address));
 }
 
-void notify_waiters(uintptr_t address, uint32_t) {
-    for (Fiber* waiter = current->waiters.bucket[WaiterTable::bucket_idx(address)]; waiter != nullptr;) {
-        Fiber* next = waiter->next_waiter;
-        if (waiter->address >> 3 == address >> 3) engine().unpark(*waiter);
-        waiter = next;
+void Engine::unpark_all(uintptr_t address) {
+    Fiber*& first = waiters.first(address);
+    if (first == nullptr) return;
+    Fiber* waiter = first;
+    first = waiter->next_word;
+    while (waiter != nullptr) {
+        --page_waiters_[waiter->address >> 12 & 255];
+        make_runnable(*std::exchange(waiter, waiter->next_waiter));
     }
 }
+
+void notify_waiters(uintptr_t address, uint32_t) { engine().unpark_all(address); }
 
 void Engine::notify_range(uintptr_t address, uint64_t bytes) {
     const uintptr_t end = address + bytes;
@@ -179,10 +231,11 @@ void Engine::look_around() {
     if (has_mail_) receive();
     advance_streams();
     start_blocks();
-    schedule.drift(options_.num_ranks);
+    // An idle machine looks around as often as it happens to wake: that must decide nothing.
+    if (!resident_.empty()) schedule.drift();
     expire_waits();
     publish();
-    if (aborting && num_steps_ - abort_step_ > kStepsToLeave && !runnable_.empty()) {
+    if (aborting && num_steps_ - abort_step_ > kStepsToLeave && (!runnable_.empty() || runnable_.has_held())) {
         fault_ = FaultReport{FaultKind::deadlock, "kernels did not leave after abort_all", "", 0, 0, 0, 0, {}};
     }
     next_look_ = num_steps_ + kStepsPerLook;
@@ -195,7 +248,9 @@ void Engine::look_around() {
 
 /// One turn of the scheduler; false when the machine is to end.
 bool Engine::take_turn() {
+    runnable_.end_turn();
     if (ended_block_ != nullptr) end_block(*std::exchange(ended_block_, nullptr));
+    deliver_races();
     if (fault_) act_on_fault();
     if (scheduler_call_ != nullptr) (this->*std::exchange(scheduler_call_, nullptr))();
     look_around();
@@ -204,9 +259,19 @@ bool Engine::take_turn() {
         switch_to(pick_next());
         return true;
     }
-    if (!copies_.empty()) {
+    if (num_in_flight_ != 0) {
         ++num_steps_;
-        move_copies();
+        move_in_flight(/*is_idle=*/true);
+        return true;
+    }
+    if (!pending_.empty()) {
+        choose_operation();
+        return true;
+    }
+    // Only what a policy holds back is left.
+    if (advance_held()) return true;
+    if (runnable_.has_held()) {
+        switch_to(pick_next());
         return true;
     }
     if (jump_to_timer()) return true;

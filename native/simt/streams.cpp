@@ -24,9 +24,17 @@ struct Overloaded : Cases... {
 
 void Engine::advance_streams() {
     for (uint32_t rank_idx = 0; rank_idx < options_.num_ranks; ++rank_idx) {
-        while (advance(rank_idx)) {
+        while (!schedule.holds_back_rank(rank_idx) && advance(rank_idx)) {
         }
     }
+}
+
+/// Lets the stream of a rank that is held back take one task; whether it did.
+bool Engine::advance_held() {
+    for (uint32_t rank_idx = 0; rank_idx < options_.num_ranks; ++rank_idx) {
+        if (schedule.holds_back_rank(rank_idx) && advance(rank_idx)) return true;
+    }
+    return false;
 }
 
 /// Whether the head of the queue has to wait for its timer, which is set first where there is none.
@@ -62,7 +70,15 @@ bool Engine::advance(uint32_t rank_idx) {
 }
 
 void Engine::perform(uint32_t rank_idx, Task task) {
-    const auto written = [this](const void* to, uint64_t bytes) {
+    const auto watch = [&](AccessKind kind, const void* data, uint64_t bytes, const char* what) {
+        if (checker != nullptr) checker->stream_access(rank_idx, kind, data, bytes, what);
+    };
+    const auto trace = [&](const char* what, const void* data, uint64_t bytes) {
+        if (tracer != nullptr) tracer->stream_task(now(), rank_idx, what, data, bytes);
+    };
+    const auto written = [&](const void* to, uint64_t bytes, const char* what) {
+        watch(AccessKind::store, to, bytes, what);
+        trace(what, to, bytes);
         notify_range(reinterpret_cast<uintptr_t>(to), bytes);
     };
     std::visit(Overloaded{
@@ -71,41 +87,53 @@ void Engine::perform(uint32_t rank_idx, Task task) {
                        launch->kernel = std::move(kernel);
                        launch->rank_idx = rank_idx;
                        launch->trickles = schedule.trickles();
-                       launch->unstarted.resize(launch->kernel.grid);
-                       uint32_t block_idx = launch->kernel.grid;
-                       for (uint32_t& unstarted : launch->unstarted) unstarted = --block_idx;
-                       if (options_.block_order == BlockOrder::shuffled) schedule.shuffle(launch->unstarted);
+                       launch->unstarted = schedule.block_order(launch->kernel.grid);
+                       schedule.kernel_starts(num_steps_);
+                       if (checker != nullptr) checker->kernel_starts(*launch);
+                       if (tracer != nullptr) {
+                           tracer->kernel_starts(now(), rank_idx, launch->kernel.entry->name, launch->kernel.grid);
+                       }
                        streams_[rank_idx].launch = std::move(launch);
                    },
                    [&](Copy& copy) {
                        if (copy.bytes > 0) std::memmove(copy.to, copy.from, copy.bytes);
-                       written(copy.to, copy.bytes);
+                       watch(AccessKind::load, copy.from, copy.bytes, "copy");
+                       written(copy.to, copy.bytes, "copy");
                    },
                    [&](Fill& fill) {
                        if (fill.bytes > 0) std::memset(fill.to, fill.value, fill.bytes);
-                       written(fill.to, fill.bytes);
+                       written(fill.to, fill.bytes, "fill");
                    },
                    [&](Upload& upload) {
                        if (upload.from.size > 0) std::memcpy(upload.to, upload.from.data.get(), upload.from.size);
-                       written(upload.to, upload.from.size);
+                       written(upload.to, upload.from.size, "upload");
                    },
                    [&](Download& download) {
+                       watch(AccessKind::load, download.from, download.bytes, "download");
+                       trace("download", download.from, download.bytes);
+                       deliver_races();
                        publish();
                        if (download.on_done) {
                            download.on_done(Status::done, Bytes::copy_of(download.from, download.bytes));
                        }
                    },
                    [&](Callback& callback) {
+                       trace("callback", nullptr, 0);
+                       deliver_races();
                        publish();
                        if (callback.on_reached) callback.on_reached(Status::done);
                    },
-                   [](Delay&) {},
+                   [&](Delay&) { trace("delay", nullptr, 0); },
                },
                task);
 }
 
 void Engine::finish_launch(uint32_t rank_idx) {
     const auto launch = std::move(streams_[rank_idx].launch);
+    if (checker != nullptr) checker->kernel_ends(*launch);
+    if (weak_memory != nullptr) weak_memory->kernel_ends(*launch);
+    if (tracer != nullptr) tracer->kernel_ends(now(), rank_idx);
+    deliver_races();
     ++num_kernels_;
     bool runs = false;
     for (const Stream& stream : streams_) runs |= stream.launch != nullptr;

@@ -8,6 +8,8 @@ import { describeStep } from './steps.js';
  */
 export interface Exploration {
   readonly numStates: number;
+  /** Whether there were no more than `maxStates`. */
+  readonly isFinished: boolean;
   /** The schedule that led to the first wrong read, write or deadlock, and what was wrong. */
   readonly violation: readonly string[] | undefined;
 }
@@ -39,8 +41,8 @@ interface Access {
   readonly step: Step;
 }
 
-export function explore(programs: readonly RankProgram[]): Exploration {
-  return new Explorer(programs).run();
+export function explore(programs: readonly RankProgram[], maxStates = 1e6): Exploration {
+  return new Explorer(programs, maxStates).run();
 }
 
 class Explorer {
@@ -49,8 +51,12 @@ class Explorer {
   private readonly accessOf = new Map<Step, Access>();
   private readonly seen = new Set<string>();
   private violation: readonly string[] | undefined;
+  private isFinished = true;
 
-  constructor(private readonly programs: readonly RankProgram[]) {
+  constructor(
+    private readonly programs: readonly RankProgram[],
+    private readonly maxStates: number,
+  ) {
     programs.forEach((program, rank) => {
       program.phases.forEach((threads, phase) => {
         threads.forEach((stages, thread) => {
@@ -69,7 +75,8 @@ class Explorer {
   run(): Exploration {
     const memory = this.accesses.map(() => ({ version: 0, parts: 1 }));
     this.visit({ ranks: this.programs.map((program) => enter(program, 0)), memory }, []);
-    return { numStates: this.seen.size, violation: this.violation };
+    const { violation, isFinished } = this;
+    return { numStates: this.seen.size, isFinished, violation };
   }
 
   private visit(from: State, fromSchedule: readonly Access[]): void {
@@ -78,6 +85,10 @@ class Explorer {
     for (;;) {
       const key = keyOf(state);
       if (this.violation !== undefined || this.seen.has(key)) return;
+      if (this.seen.size >= this.maxStates) {
+        this.isFinished = false;
+        return;
+      }
       this.seen.add(key);
       const choices = this.next(state);
       const enabled = choices.filter(({ step }) => this.isEnabled(step, state));

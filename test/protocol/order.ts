@@ -8,8 +8,9 @@ import { describeStep } from './steps.js';
  * what its wait waits for. If every two steps that conflict on a place are ordered in this way, no
  * schedule can swap them: all interleavings are equivalent to one, and nothing can go wrong in any.
  *
- * Only acquire waits carry order on to other places. A relaxed wait orders its own word and nothing
- * else.
+ * Only acquire waits of released words carry order on to other places. A relaxed wait orders its own
+ * word and nothing else. What a thread knows in this way its copies know only after a proxy fence, or
+ * because the kernel began after it.
  */
 export interface Order {
   readonly numSteps: number;
@@ -34,7 +35,16 @@ export function orderOf(model: Model, programs: readonly RankProgram[]): Order {
     : { numSteps: ordering.steps.length, ...ordering.compare(), stuck };
 }
 
-/** A set of steps, one bit each. */
+/** Whether the first of two steps must precede the other, if every wait passes. */
+export type Precedence = (earlier: Step, later: Step) => boolean;
+
+export function precedenceOf(model: Model, programs: readonly RankProgram[]): Precedence {
+  const ordering = new Ordering(model, programs);
+  ordering.run();
+  return (earlier, later) => ordering.precedes(earlier, later);
+}
+
+/** Two sets of steps, one bit each: what precedes, and as much of it as the async proxy knows. */
 type Steps = Uint32Array;
 
 interface Running {
@@ -49,6 +59,8 @@ class Ordering {
   private readonly idOf = new Map<Step, number>();
   /** For each step: itself and all that must precede it. */
   private readonly closures: (Steps | undefined)[] = [];
+  /** By rank and call: what preceded the call on the rank's stream. */
+  private readonly boundaries: (Steps | undefined)[][];
   private readonly atPlace = new Map<string, number[]>();
   private readonly numWords: number;
 
@@ -64,6 +76,7 @@ class Ordering {
       else ids.push(id);
     }
     this.numWords = Math.ceil(this.steps.length / 32);
+    this.boundaries = programs.map(() => []);
   }
 
   /** Gives every step its closure; returns the steps that could not get one. */
@@ -84,11 +97,14 @@ class Ordering {
     let before = this.none();
     let call = 0;
     for (const phase of program.phases) {
-      const phaseCall = phase[0]?.[0]?.[0]?.call ?? call;
-      if (phaseCall !== call && this.model.mutation === 'no stream order') before = this.none();
-      call = phaseCall;
+      const first = phase[0]?.find((stage) => stage.length > 0)?.[0];
+      if (first !== undefined && first.call !== call) {
+        if (this.model.mutation === 'no stream order') before = this.none();
+        call = first.call;
+        (this.boundaries[first.rank] as (Steps | undefined)[])[call] = before.slice();
+      }
       const threads = phase.map((thread): Running => {
-        return { thread, stage: 0, before, pending: thread[0] ?? [] };
+        return { thread, stage: 0, before: before.slice(), pending: thread[0] ?? [] };
       });
       for (;;) {
         let progress = false;
@@ -96,7 +112,7 @@ class Ordering {
         if (threads.every(({ stage, thread }) => stage === thread.length)) break;
         yield progress;
       }
-      before = threads.reduce((all, thread) => this.union(all, thread.before), before);
+      for (const thread of threads) addAll(before, thread.before);
     }
     return true;
   }
@@ -108,8 +124,10 @@ class Ordering {
       progress ||= blocked.length < running.pending.length;
       running.pending = blocked;
       if (blocked.length > 0) return progress;
-      for (const step of running.thread[running.stage] ?? []) {
-        running.before = this.union(running.before, this.closureOf(step));
+      const stage = running.thread[running.stage] ?? [];
+      for (const step of stage) addAll(running.before, this.closureOf(step));
+      if (stage.some((step) => step.isFenced)) {
+        running.before.set(running.before.subarray(0, this.numWords), this.numWords);
       }
       running.stage += 1;
       running.pending = running.thread[running.stage] ?? [];
@@ -122,14 +140,10 @@ class Ordering {
     const sources = this.sourcesOf(step);
     if (sources === undefined) return false;
     const id = this.id(step);
-    const [first, ...others] = sources;
+    const closure = before.slice();
     // An await needs all its posts; of a word's writers, who write the same, one is enough.
-    const required = others.reduce(
-      (all, source) =>
-        step.kind === 'await' ? this.union(all, source) : this.intersection(all, source),
-      first ?? this.none(),
-    );
-    const closure = this.union(before, required);
+    if (step.kind === 'await') for (const source of sources) addAll(closure, source);
+    else if (sources.length > 0) addAll(closure, sources.reduce(intersection));
     add(closure, id);
     this.closures[id] = closure;
     return true;
@@ -145,7 +159,7 @@ class Ordering {
       if (source?.kind !== kind || source.version !== step.version) continue;
       const closure = this.closures[id];
       if (closure === undefined) return undefined;
-      if (step.relaxed) {
+      if (step.relaxed || source.relaxed) {
         const alone = this.none();
         add(alone, id);
         sources.push(alone);
@@ -160,32 +174,51 @@ class Ordering {
     const meetings = new Map<string, number>();
     const races = new Map<string, string>();
     for (const ids of this.atPlace.values()) {
+      // Names are long and pairs many, so names are looked up by what they are made of.
+      const distances = new Map<string, Map<string, number>>();
       for (const [i, id] of ids.entries()) {
         for (let j = i + 1; j < ids.length; j++) {
           const pair = inOrder(this.step(id), this.step(ids[j] as number));
           if (pair === undefined) continue;
           const [earlier, later] = pair;
-          const name = meetingName({
-            region: earlier.region,
-            earlier: earlier.access,
-            later: later.access,
-          });
           const distance = later.content - earlier.content;
-          meetings.set(name, Math.min(distance, meetings.get(name) ?? distance));
+          const ofEarlier = distances.get(earlier.access) ?? new Map<string, number>();
+          distances.set(earlier.access, ofEarlier);
+          const known = ofEarlier.get(later.access);
+          if (known === undefined || distance < known) ofEarlier.set(later.access, distance);
           if (!this.isSafe(earlier, later)) {
-            races.set(name, `${describeStep(earlier)}  ⇹  ${describeStep(later)}`);
+            const race = `${describeStep(earlier)}  ⇹  ${describeStep(later)}`;
+            races.set(meetingName(namesOf(earlier, later)), race);
           }
+        }
+      }
+      const { region } = this.step(ids[0] as number);
+      for (const [earlier, ofEarlier] of distances) {
+        for (const [later, distance] of ofEarlier) {
+          const name = meetingName({ region, earlier, later });
+          meetings.set(name, Math.min(distance, meetings.get(name) ?? distance));
         }
       }
     }
     return { meetings, races };
   }
 
+  precedes(earlier: Step, later: Step): boolean {
+    const closure = this.closures[this.id(later)];
+    return closure !== undefined && has(closure, this.id(earlier));
+  }
+
   private isSafe(earlier: Step, later: Step): boolean {
     // Later posts only add to what an await has seen, and a wait is for this very word.
     if (earlier.kind === 'await') return this.model.mutation !== 'arrivals awaited exactly';
     if (later.kind === 'wait' && later.version === earlier.version) return true;
-    return has(this.closureOf(later), this.id(earlier));
+    const closure = this.closureOf(later);
+    const id = this.id(earlier);
+    if (!later.isAsync || earlier.isAsync) return has(closure, id);
+    const boundary = this.boundaries[later.rank]?.[later.call];
+    return (
+      has(closure.subarray(this.numWords), id) || (boundary !== undefined && has(boundary, id))
+    );
   }
 
   private id(step: Step): number {
@@ -201,20 +234,20 @@ class Ordering {
   }
 
   private none(): Steps {
-    return new Uint32Array(this.numWords);
+    return new Uint32Array(2 * this.numWords);
   }
+}
 
-  private union(a: Steps, b: Steps): Steps {
-    const both = a.slice();
-    for (let i = 0; i < this.numWords; i++) both[i] = (a[i] as number) | (b[i] as number);
-    return both;
-  }
+function addAll(steps: Steps, more: Steps): void {
+  for (let i = 0; i < steps.length; i++) steps[i] = (steps[i] as number) | (more[i] as number);
+}
 
-  private intersection(a: Steps, b: Steps): Steps {
-    const both = a.slice();
-    for (let i = 0; i < this.numWords; i++) both[i] = (a[i] as number) & (b[i] as number);
-    return both;
-  }
+function intersection(a: Steps, b: Steps): Steps {
+  return a.map((word, i) => word & (b[i] as number));
+}
+
+function namesOf(earlier: Step, later: Step): Parameters<typeof meetingName>[0] {
+  return { region: earlier.region, earlier: earlier.access, later: later.access };
 }
 
 /**

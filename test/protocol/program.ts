@@ -1,4 +1,4 @@
-import type { ReuseAccess, ReuseInput, ReuseRegion } from '../../generator/reuse.js';
+import type { ReuseInput } from '../../generator/reuse.js';
 import type { Call } from './calls.js';
 import type { Phase, RankProgram, Step, Thread } from './steps.js';
 
@@ -13,13 +13,35 @@ export type Mutation =
   | 'one ready parity'
   | 'lazy ready words'
   | 'counts read after arrival'
+  | 'no credit wait'
   | 'relaxed credit'
-  | 'credit of the destination only';
+  | 'unreleased credit'
+  | 'credit of the destination only'
+  | 'no proxy fence after the credit'
+  | 'proxy fence in the first block only'
+  | 'no proxy fence before the pull'
+  | FailureMutation;
+
+/** A way to break what happens once a rank gives up. */
+export type FailureMutation =
+  | 'no check at start'
+  | 'no check before a combine succeeds'
+  | 'no check before a dispatch succeeds'
+  | 'a rank gives up silently'
+  | 'an abort is not passed on'
+  | 'reset keeps counts'
+  | 'reset keeps ready words'
+  | 'reset keeps arrivals'
+  | 'reset keeps epochs'
+  | 'reset keeps abort words'
+  | 'reset of each rank by itself';
 
 export interface Model extends ReuseInput {
   readonly ranks: number;
   /** Channels of a dispatch and blocks of a combine, each a thread of its own. */
   readonly channels: number;
+  /** Whether kernels ask if a rank has given up: where waits can fail. */
+  readonly checks?: boolean;
   readonly mutation?: Mutation;
 }
 
@@ -101,7 +123,8 @@ class RankBuilder {
         count: noArrivals.includes(mutation) ? 0 : epoch * this.model.channels,
       }),
     );
-    return [this.channels.map((channel) => this.dispatchChannel(channel, epoch)), [[awaits]]];
+    const tail = [awaits, this.check('kernel succeeds', 'no check before a dispatch succeeds')];
+    return [this.channels.map((channel) => this.dispatchChannel(channel, epoch)), [tail]];
   }
 
   private dispatchChannel(channel: number, epoch: number): Thread {
@@ -114,9 +137,16 @@ class RankBuilder {
     });
     const publishes = this.peers.flatMap((peer) =>
       (['rank_counts', 'expert_counts'] as const).map((region) =>
-        this.write({ ...word(region, peer, this.rank), access: 'dispatch publishes counts' }),
+        this.write(
+          { ...word(region, peer, this.rank), access: 'dispatch publishes counts' },
+          { relaxed: !credit || mutation === 'unreleased credit' },
+        ),
       ),
     );
+    const isFenced =
+      mutation === 'proxy fence in the first block only'
+        ? channel === 0
+        : mutation !== 'no proxy fence after the credit';
     const reads = (region: 'rank_counts' | 'expert_counts', sources: readonly number[]): Step[] =>
       sources.map((src) =>
         this.step(
@@ -125,10 +155,11 @@ class RankBuilder {
             ...word(region, this.rank, src),
             access: 'dispatch reads counts',
           },
-          { relaxed: !credit || mutation === 'relaxed credit' },
+          { relaxed: !credit || mutation === 'relaxed credit', isFenced },
         ),
       );
     const lower = this.peers.slice(0, this.rank);
+    const awaited = credit && mutation !== 'no credit wait' ? this.peers : lower;
     const all =
       channel === 0
         ? [...reads('rank_counts', this.peers), ...reads('expert_counts', this.peers)]
@@ -143,17 +174,26 @@ class RankBuilder {
           version: epoch * versionsPerResult,
           content: epoch,
         },
-        { part: this.rank * this.model.channels + channel, parts: ranks * this.model.channels },
+        {
+          part: this.rank * this.model.channels + channel,
+          parts: ranks * this.model.channels,
+          isAsync: true,
+        },
       );
     // Without the other ranks' credit a destination's rows wait for that destination alone.
-    const send: Thread =
+    const send: Step[][] =
       mutation === 'credit of the destination only'
         ? this.peers.flatMap((dst) => [reads('rank_counts', [dst]), [rows(dst)]])
-        : [reads('rank_counts', credit ? this.peers : lower), this.peers.map(rows)];
+        : [reads('rank_counts', awaited), this.peers.map(rows)];
+    if (this.model.checks === true && !isLate) {
+      // The block's roles send rows and wait for counts side by side: one may give up while the other sends.
+      send.push([...(send.pop() ?? []), ...all.splice(0)]);
+    }
     const posts = this.peers.map((dst) =>
       this.step('post', this.arrivals(dst, this.rank, 'dispatch posts arrival', epoch)),
     );
     return [
+      this.check('kernel starts', 'no check at start'),
       [this.epochWord('dispatch', channel, epoch, 'reads')],
       ...(channel === 0 ? [publishes] : []),
       ...send,
@@ -184,18 +224,24 @@ class RankBuilder {
     });
     // Lazily, a rank looks at the words of those that hold its tokens: here rank 0's stayed at home.
     const sources = mutation === 'lazy ready words' && this.rank === 0 ? [0] : this.peers;
+    const isFenced = mutation !== 'no proxy fence before the pull';
     const block = (channel: number): Thread => [
+      this.check('kernel starts', 'no check at start'),
       [this.epochWord('combine', channel, epoch, 'reads')],
       this.peers.map((peer) =>
         this.write({ ...ready(peer, this.rank), access: 'combine publishes ready' }),
       ),
       sources.map((src) =>
-        this.step(noReady.includes(mutation) ? 'read' : 'wait', {
-          ...ready(this.rank, src),
-          access: 'combine reads ready',
-        }),
+        this.step(
+          noReady.includes(mutation) ? 'read' : 'wait',
+          { ...ready(this.rank, src), access: 'combine reads ready' },
+          { isFenced },
+        ),
       ),
-      sources.map((src) => this.step('read', { ...inputOf(src), access: 'combine pulls rows' })),
+      sources.map((src) =>
+        this.step('read', { ...inputOf(src), access: 'combine pulls rows' }, { isAsync: true }),
+      ),
+      this.check('kernel succeeds', 'no check before a combine succeeds'),
       [this.epochWord('combine', channel, epoch, 'writes')],
     ];
     const own = inputOf(this.rank);
@@ -244,7 +290,15 @@ class RankBuilder {
     return result;
   }
 
-  private arrivals(at: number, src: number, access: ReuseAccess, epoch: number): Place {
+  private check(access: Place['access'], without: FailureMutation): Step[] {
+    const { checks, mutation } = this.model;
+    if (checks !== true || mutation === without) return [];
+    return [
+      this.step('check', { region: 'abort', at: `${this.rank}`, access, version: 0, content: 0 }),
+    ];
+  }
+
+  private arrivals(at: number, src: number, access: Place['access'], epoch: number): Place {
     return { region: 'arrivals', at: `${at}.${src}`, access, version: epoch, content: epoch };
   }
 
@@ -268,22 +322,23 @@ class RankBuilder {
     return this.step('write', place, more);
   }
 
-  private step(kind: Step['kind'], { at, ...place }: Place, more: Partial<Step> = {}): Step {
+  private step(kind: Step['kind'], place: Place, more: Partial<Step> = {}): Step {
+    const { region, at, access, version, content } = place;
     return {
       kind,
-      ...place,
-      place: placeName(place.region, at),
-      part: 0,
-      parts: 1,
-      relaxed: false,
-      count: 0,
+      region,
+      place: `${region}[${at}]`,
+      access,
+      version,
+      part: more.part ?? 0,
+      parts: more.parts ?? 1,
+      relaxed: more.relaxed ?? false,
+      isAsync: more.isAsync ?? false,
+      isFenced: more.isFenced ?? false,
+      count: more.count ?? 0,
       rank: this.rank,
       call: this.call,
-      ...more,
+      content,
     };
   }
-}
-
-function placeName(region: ReuseRegion, at: string): string {
-  return `${region}[${at}]`;
 }

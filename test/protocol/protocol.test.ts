@@ -46,6 +46,8 @@ function survey(model: Model, sequences: Iterable<readonly Call[]>): Survey {
   return result;
 }
 
+const isLong = Number(process.env.EPGEN_TEST_SCALE ?? 1) > 1;
+
 function report(line: string): void {
   process.stdout.write(`${line}\n`);
 }
@@ -68,8 +70,11 @@ function expectTable(model: Model, found: Survey): void {
 }
 
 describe('every interleaving of every call sequence of length 6', () => {
-  test.each([2, 3])('%i ranks, two channels each', (ranks) => {
-    const model = planned(ranks, 2);
+  test.each([
+    [2, 2],
+    [3, isLong ? 2 : 1],
+  ])('%i ranks, %i channels each', (ranks, channels) => {
+    const model = planned(ranks, channels);
     const found = survey(model, callSequences(6, model.liveResults));
     expectSafe(model, found);
     expectTable(model, found);
@@ -90,19 +95,26 @@ describe('every interleaving of every call sequence of length 6', () => {
 });
 
 describe('state by state, which checks the ordering argument itself', () => {
-  test.each([
-    [2, 1, 4],
-    [2, 2, 3],
-    [3, 1, 2],
-  ])('%i ranks, %i channels, sequences of length %i', (ranks, channels, length) => {
-    const model = planned(ranks, channels);
+  test.each<[number, number, number, Partial<Model>]>([
+    [2, 1, 4, {}],
+    [2, 2, isLong ? 4 : 3, {}],
+    [3, 1, isLong ? 3 : 2, {}],
+    [2, 1, isLong ? 5 : 4, { credit: true }],
+    [2, 1, isLong ? 5 : 4, { credit: true, liveResults: 1 }],
+    [3, 1, isLong ? 3 : 2, { credit: true, liveResults: 1 }],
+  ])('%i ranks, %i channels, sequences of length %i, %o', (ranks, channels, length, options) => {
+    const model = planned(ranks, channels, options);
     let numStates = 0;
     for (const calls of callSequences(length, model.liveResults)) {
-      const exploration = explore(programs(model, calls));
+      const exploration = explore(programs(model, calls), 1e7);
       expect(exploration.violation).toBeUndefined();
+      expect(exploration.isFinished).toBe(true);
       numStates += exploration.numStates;
     }
-    report(`protocol, ${ranks} ranks, ${channels} channels, length ${length}: ${numStates} states`);
+    report(
+      `protocol, ${ranks} ranks, ${channels} channels, length ${length}, ${model.liveResults} live results, ` +
+        `credit ${model.credit}: ${numStates} states, finished`,
+    );
   });
 });
 
@@ -171,6 +183,12 @@ describe('a broken protocol is found out', () => {
       'recv: dispatch writes rows → caller reads result',
     ],
     [
+      'rows sent without a credit',
+      planned(2, 1, { credit: true, mutation: 'no credit wait' }),
+      [dispatch, dispatch, 'read', dispatch],
+      'recv: caller reads result → dispatch writes rows',
+    ],
+    [
       'the credit of the destination only',
       planned(3, 1, { credit: true, mutation: 'credit of the destination only' }),
       [dispatch, dispatch, 'combineOldest', dispatch],
@@ -182,10 +200,39 @@ describe('a broken protocol is found out', () => {
     expect(explore(built).violation).toBeDefined();
   });
 
-  test('credit words that order nothing else (only a memory model sees it, no interleaving does)', () => {
-    const model = planned(2, 1, { credit: true, mutation: 'relaxed credit' });
-    const built = programs(model, [dispatch, dispatch, 'read', dispatch]);
-    const race = 'recv: caller reads result → dispatch writes rows';
+  test.each<[string, Model, readonly Call[], string]>([
+    [
+      'credit words taken by relaxed loads',
+      planned(2, 1, { credit: true, mutation: 'relaxed credit' }),
+      [dispatch, dispatch, 'read', dispatch],
+      'recv: caller reads result → dispatch writes rows',
+    ],
+    [
+      'credit words that release nothing',
+      planned(2, 1, { credit: true, mutation: 'unreleased credit' }),
+      [dispatch, dispatch, 'read', dispatch],
+      'recv: caller reads result → dispatch writes rows',
+    ],
+    [
+      'rows sent without a proxy fence after the credit',
+      planned(2, 1, { credit: true, mutation: 'no proxy fence after the credit' }),
+      [dispatch, dispatch, 'read', dispatch],
+      'recv: caller reads result → dispatch writes rows',
+    ],
+    [
+      'a proxy fence in the first block only',
+      planned(2, 2, { credit: true, mutation: 'proxy fence in the first block only' }),
+      [dispatch, dispatch, 'write', dispatch],
+      'recv: caller writes result → dispatch writes rows',
+    ],
+    [
+      'rows pulled without a proxy fence',
+      planned(2, 1, { mutation: 'no proxy fence before the pull' }),
+      [dispatch, 'combineOutput'],
+      'output: caller writes input → combine pulls rows',
+    ],
+  ])('%s (only a memory model sees it, no interleaving does)', (_, model, calls, race) => {
+    const built = programs(model, calls);
     expect([...orderOf(model, built).races.keys()]).toContain(race);
     expect(explore(built).violation).toBeUndefined();
   });

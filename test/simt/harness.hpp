@@ -24,6 +24,7 @@ using simt::Fill;
 using simt::Kernel;
 using simt::Machine;
 using simt::MachineOptions;
+using simt::Policy;
 using simt::Reservation;
 using simt::Status;
 using simt::Timeout;

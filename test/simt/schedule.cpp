@@ -25,9 +25,23 @@ static void barriers_body(const Args& args) {
 }
 EPGEN_KERNEL(barriers, Args, barriers_body, 256, Sum)
 
-static Counters run(uint64_t seed, bool rank_skew) {
+static std::vector<Policy> all_policies() {
+    std::vector<Policy> policies;
+    for (auto kind : {Policy::Kind::uniform, Policy::Kind::priority, Policy::Kind::frozen_rank,
+                      Policy::Kind::starved_block}) {
+        for (bool rank_skew : {false, true}) {
+            Policy policy;
+            policy.kind = kind;
+            policy.rank_skew = rank_skew;
+            policies.push_back(policy);
+        }
+    }
+    return policies;
+}
+
+static Counters run(uint64_t seed, const Policy& policy) {
     MachineOptions options;
-    options.rank_skew = rank_skew;
+    options.policy = policy;
     Group group(2, seed, options);
     std::promise<void> ends[2];
     // A task that comes while kernels run may move a turn: all that decides the schedule is there from the start.
@@ -41,17 +55,20 @@ static Counters run(uint64_t seed, bool rank_skew) {
     return group.machine->counters();
 }
 
-CASE("equal seeds give equal schedules, other seeds others") {
+CASE("equal seeds give equal schedules, other seeds others, under every policy") {
     std::set<uint64_t> hashes;
     for (uint64_t seed = 1; seed <= 10; ++seed) {
-        for (bool rank_skew : {false, true}) {
-            const Counters first = run(seed, rank_skew);
-            const Counters second = run(seed, rank_skew);
-            expect(first.trace_hash == second.trace_hash && first.num_steps == second.num_steps, "equal seeds");
+        for (const Policy& policy : all_policies()) {
+            const Counters first = run(seed, policy);
+            const Counters second = run(seed, policy);
+            expect(first.trace_hash == second.trace_hash && first.num_steps == second.num_steps,
+                   "equal seeds " + std::to_string(seed) + " policy " + std::to_string(static_cast<int>(policy.kind)) +
+                       (policy.rank_skew ? " with" : " without") + " skew: " + std::to_string(first.num_steps) +
+                       " and " + std::to_string(second.num_steps) + " steps");
             hashes.insert(first.trace_hash);
         }
     }
-    expect(hashes.size() == 20, std::to_string(hashes.size()) + " distinct schedules of 20");
+    expect(hashes.size() == 10 * all_policies().size(), std::to_string(hashes.size()) + " distinct schedules");
 }
 
 static void ticket_body(const Args& args) {
@@ -61,21 +78,24 @@ static void ticket_body(const Args& args) {
 }
 EPGEN_KERNEL(ticket, Args, ticket_body, 32, Sum)
 
-CASE("one resident block at a time, in order or shuffled") {
-    for (BlockOrder order : {BlockOrder::ascending, BlockOrder::shuffled}) {
+CASE("one resident block at a time, in either order or shuffled") {
+    for (BlockOrder order : {BlockOrder::ascending, BlockOrder::descending, BlockOrder::shuffled}) {
         MachineOptions options;
-        options.max_resident_blocks = 1;
-        options.block_order = order;
+        options.policy.max_resident_blocks = 1;
+        options.policy.block_order = order;
         Group group(2, 3, options);
         group.enqueue_all(ticket_entry, 32);
         expect(group.wait() == Status::done, group.fault().message);
         bool is_ascending = true;
+        bool is_descending = true;
         std::set<uint32_t> seen;
         for (uint32_t idx = 0; idx < 32; ++idx) {
             is_ascending = is_ascending && group.control(0).results[idx] == idx;
+            is_descending = is_descending && group.control(0).results[idx] == 31 - idx;
             seen.insert(group.control(0).results[idx]);
         }
-        expect(is_ascending == (order == BlockOrder::ascending), "order");
+        expect(is_ascending == (order == BlockOrder::ascending), "ascending");
+        expect(is_descending == (order == BlockOrder::descending), "descending");
         expect(seen.size() == 32, "every block ran");
     }
 }
@@ -90,7 +110,7 @@ EPGEN_KERNEL(all_blocks, Args, all_blocks_body, 32, Sum)
 
 CASE("a grid that must be resident at once deadlocks where it can't be") {
     MachineOptions options;
-    options.max_resident_blocks = 2;
+    options.policy.max_resident_blocks = 2;
     Group group(1, 1, options);
     group.enqueue_all(all_blocks_entry, 2);
     expect(group.wait() == Status::done, "two fit");

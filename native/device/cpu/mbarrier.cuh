@@ -10,7 +10,7 @@ inline void mbarrier_init(shared<Mbarrier> barrier, uint32_t num_arrivals, Place
     simt::mbarrier_init(barrier.raw, num_arrivals, barrier.name, place);
 }
 
-inline void fence_mbarrier_init(Place = Place::here()) { simt::mbarrier_fence_init(); }
+inline void fence_mbarrier_init(Place place = Place::here()) { simt::mbarrier_fence_init(place); }
 
 inline void mbarrier_arrive(shared<Mbarrier> barrier, Place place = Place::here()) {
     check_extent("mbarrier_arrive", barrier, sizeof(Mbarrier), alignof(Mbarrier), place);

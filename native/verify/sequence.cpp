@@ -1,0 +1,212 @@
+#include "verify/sequence.hpp"
+
+#include <algorithm>
+
+namespace epgen::verify {
+
+namespace {
+
+using simt::Random;
+
+bool one_in(Random& random, uint32_t bound) { return random.below(bound) == 0; }
+
+/// The next of a pool of which `count` are in use.
+template <class T>
+T& take(std::vector<T>& pool, uint32_t& count) {
+    if (count == pool.size()) pool.emplace_back();
+    return pool[count++];
+}
+
+/// How the tokens of one call choose their experts.
+enum class Pattern { distinct, any, few, some_none, all_none, one_rank, one_expert, none_to_self, bad };
+constexpr Pattern kPatterns[] = {Pattern::distinct, Pattern::distinct,   Pattern::any,          Pattern::few,
+                                 Pattern::some_none, Pattern::some_none, Pattern::all_none,     Pattern::one_rank,
+                                 Pattern::one_expert, Pattern::none_to_self, Pattern::none_to_self, Pattern::bad};
+
+int64_t draw_expert(Random& random, Pattern pattern, const model::Shape& shape, uint32_t rank_idx) {
+    const uint32_t num_local = shape.num_local_experts();
+    const int64_t any = random.below(shape.num_experts);
+    switch (pattern) {
+        case Pattern::distinct:
+        case Pattern::any: return any;
+        case Pattern::few: return random.below(std::min(shape.num_experts, 3u));
+        case Pattern::some_none: return one_in(random, 3) ? -1 : any;
+        case Pattern::all_none: return -1;
+        case Pattern::one_rank: return int64_t{shape.num_ranks - 1} * num_local + random.below(num_local);
+        case Pattern::one_expert: return shape.num_experts / 2;
+        case Pattern::none_to_self: return any / num_local == rank_idx ? -1 : any;
+        case Pattern::bad: return !one_in(random, 7) ? any : one_in(random, 2) ? shape.num_experts : -7 - any;
+    }
+    return -1;
+}
+
+void draw_bits(Random& random, std::vector<uint16_t>& bits, size_t count) {
+    bits.resize(count);
+    size_t i = 0;
+    for (; i + 4 <= count; i += 4) {
+        const uint64_t word = random.next();
+        __builtin_memcpy(&bits[i], &word, sizeof word);
+    }
+    for (; i < count; ++i) bits[i] = static_cast<uint16_t>(random.next());
+}
+
+void draw_input(Random& random, Pattern pattern, uint32_t num_tokens, uint32_t rank_idx, const model::Shape& shape,
+                model::Input& input) {
+    input.num_tokens = num_tokens;
+    draw_bits(random, input.x, size_t{num_tokens} * shape.hidden);
+    input.topk_idx.clear();
+    input.topk_weights.clear();
+    for (uint32_t token_idx = 0; token_idx < num_tokens; ++token_idx) {
+        const size_t first = input.topk_idx.size();
+        while (input.topk_idx.size() < first + shape.num_topk) {
+            const int64_t expert = draw_expert(random, pattern, shape, rank_idx);
+            const bool is_repeated =
+                std::find(input.topk_idx.begin() + first, input.topk_idx.end(), expert) != input.topk_idx.end();
+            if (pattern == Pattern::distinct && is_repeated) continue;
+            input.topk_idx.push_back(expert);
+            input.topk_weights.push_back(static_cast<uint32_t>(random.next()));
+        }
+    }
+}
+
+/// Few tokens mostly: what goes wrong between calls needs calls, not rows.
+uint32_t draw_token_limit(Random& random, uint32_t max_tokens) {
+    constexpr uint32_t kLimits[] = {1, 3, 3, 5, 8, 8, 16, 0xffffffff};
+    return std::min(max_tokens, kLimits[random.below(8)]);
+}
+
+Pattern draw_pattern(Random& random) { return kPatterns[random.below(std::size(kPatterns))]; }
+
+/// Blocks of one rank's launch; few mostly, and never so many that the machine outgrows a laptop.
+uint32_t draw_grid(Random& random, const Module& module) {
+    const uint32_t limit = std::min(module.num_channels, std::max(1u, 32 / module.num_ranks));
+    switch (random.below(8)) {
+        case 0: return limit;
+        case 1:
+        case 2: return 1 + random.below(limit);
+        case 3:
+        case 4:
+        case 5: return 1 + random.below(std::min(limit, 3u));
+        default: return 1;
+    }
+}
+
+/// How many calls the group has made: none, some, or so many that epochs are about to wrap.
+uint64_t draw_earlier_calls(Random& random, uint32_t num_calls) {
+    constexpr uint64_t kEpochs = uint64_t{1} << 32;
+    switch (random.below(4)) {
+        case 0: return 0;
+        case 1: return random.below(1000);
+        case 2: return random.next() >> 16;
+        default: return kEpochs * (1 + random.below(5)) - random.below(num_calls + 2);
+    }
+}
+
+void draw_call(Random& random, const Module& module, Call& call) {
+    call.grid.resize(module.num_ranks);
+    call.delay_ns.resize(module.num_ranks);
+    call.rest_ns.resize(module.num_ranks);
+    for (uint32_t rank_idx = 0; rank_idx < module.num_ranks; ++rank_idx) {
+        call.grid[rank_idx] = draw_grid(random, module);
+        call.delay_ns[rank_idx] = one_in(random, 8) ? random.below(30'000) : 0;
+        call.rest_ns[rank_idx] = one_in(random, 6) ? random.below(30'000) : 0;
+    }
+}
+
+}  // namespace
+
+void Sequence::draw_dispatch(Random& random, const Options& options, const Module& module, const SpecLayout& layout) {
+    const model::Shape& shape = layout.shape;
+    Dispatch& dispatch = take(dispatches, num_dispatches);
+    const uint32_t idx = num_dispatches - 1;
+    dispatch.buffer_idx = static_cast<uint32_t>((num_earlier_calls + idx) % module.num_recv_buffers);
+    dispatch.is_read_late = one_in(random, 2);
+    // It is poisoned before the dispatch before this one, since early peers may write it from then on. Where nobody may
+    // want the result that lies there any longer: a later call of all ranks has shown that their combines have ended.
+    dispatch.is_poisoned = true;
+    if (idx >= module.num_recv_buffers) {
+        const int32_t pulled_at = pulled_at_[idx - module.num_recv_buffers];
+        int32_t call_before = -1;
+        for (uint32_t i = 0; i + 1 < num_calls; ++i) {
+            if (calls[i].is_dispatch) call_before = static_cast<int32_t>(i);
+        }
+        dispatch.is_poisoned =
+            module.num_recv_buffers > layout.live_results && (pulled_at < 0 || pulled_at + 1 < call_before);
+    }
+    const Pattern pattern = draw_pattern(random);
+    const uint32_t limit = draw_token_limit(random, options.max_tokens);
+    dispatch.inputs.resize(module.num_ranks);
+    for (uint32_t rank_idx = 0; rank_idx < module.num_ranks; ++rank_idx) {
+        const uint32_t num_tokens = one_in(random, 6) ? 0 : one_in(random, 3) ? limit : random.below(limit + 1);
+        draw_input(random, pattern, num_tokens, rank_idx, shape, dispatch.inputs[rank_idx]);
+    }
+    model::dispatch(shape, dispatch.inputs, dispatch.layouts, dispatch.received);
+    dispatch.rows.resize(module.num_ranks);
+    for (uint32_t rank_idx = 0; rank_idx < module.num_ranks; ++rank_idx) {
+        dispatch.rows[rank_idx] = dispatch.received[rank_idx].x.data();
+    }
+    pulled_at_.push_back(-1);
+}
+
+void Sequence::draw_combine(Random& random, const SpecLayout& layout) {
+    const model::Shape& shape = layout.shape;
+    Combine& combine = take(combines, num_combines);
+    const uint32_t idx = num_combines - 1;
+    combine.output_idx = static_cast<uint32_t>((num_earlier_calls + idx) % layout.output.num_buffers);
+    combine.dispatch_idx = one_in(random, 4) ? random.below(num_dispatches) : num_dispatches - 1;
+    Dispatch& dispatch = dispatches[combine.dispatch_idx];
+    const bool is_live = num_dispatches - combine.dispatch_idx <= layout.live_results;
+    combine.from = CombineFrom::output;
+    if (is_live && one_in(random, 2)) {
+        // The runtime refuses to write what was combined in place once.
+        const bool may_rewrite = pulled_at_[combine.dispatch_idx] < 0;
+        combine.from = may_rewrite && one_in(random, 2) ? CombineFrom::rewritten : CombineFrom::received;
+        pulled_at_[combine.dispatch_idx] = static_cast<int32_t>(num_calls) - 1;
+    }
+    combine.outputs.resize(shape.num_ranks);
+    combine.rows.resize(shape.num_ranks);
+    combine.sums.resize(shape.num_ranks);
+    for (uint32_t rank_idx = 0; rank_idx < shape.num_ranks; ++rank_idx) {
+        if (combine.from == CombineFrom::received) {
+            combine.rows[rank_idx] = dispatch.rows[rank_idx];
+            continue;
+        }
+        draw_bits(random, combine.outputs[rank_idx], size_t{dispatch.received[rank_idx].num_rows} * shape.hidden);
+        combine.rows[rank_idx] = combine.outputs[rank_idx].data();
+        if (combine.from == CombineFrom::rewritten) dispatch.rows[rank_idx] = combine.rows[rank_idx];
+    }
+    for (uint32_t rank_idx = 0; rank_idx < shape.num_ranks; ++rank_idx) {
+        model::combine(shape, dispatch.received[rank_idx], combine.rows, combine.sums[rank_idx]);
+    }
+}
+
+void Sequence::draw_query(Random& random, const Options& options, const Module& module, const SpecLayout& layout) {
+    Query& query = take(queries, num_queries);
+    query.rank_idx = random.below(module.num_ranks);
+    query.before_call = num_calls - 1;
+    const uint32_t limit = draw_token_limit(random, options.max_tokens);
+    draw_input(random, draw_pattern(random), random.below(limit + 1), query.rank_idx, layout.shape, query.input);
+    model::layout(layout.shape, query.input, query.layout);
+}
+
+void Sequence::draw(uint64_t seed, const Options& options, const Module& module, const SpecLayout& layout) {
+    Random random(seed ^ 0x5e90e9ce5eed5u);
+    num_calls = num_dispatches = num_combines = num_queries = 0;
+    pulled_at_.clear();
+    num_earlier_calls = draw_earlier_calls(random, options.num_calls);
+    while (num_calls < options.num_calls) {
+        Call& call = take(calls, num_calls);
+        draw_call(random, module, call);
+        if (one_in(random, 6)) draw_query(random, options, module, layout);
+        const bool is_last = num_calls == options.num_calls;
+        call.is_dispatch = num_dispatches == 0 || (one_in(random, 2) && !(is_last && num_combines == 0));
+        if (call.is_dispatch) {
+            draw_dispatch(random, options, module, layout);
+        } else {
+            draw_combine(random, layout);
+        }
+        call.idx = (call.is_dispatch ? num_dispatches : num_combines) - 1;
+    }
+}
+
+}  // namespace epgen::verify
