@@ -13,6 +13,9 @@ void Machine::release() { engine_->hold(-1); }
 void Machine::reset() { engine_->reset(); }
 void Machine::abort_all() { engine_->abort_all(); }
 std::vector<uint32_t> Machine::idle_ranks() const { return engine_->idle_ranks(); }
+void Machine::host_reads(uint32_t rank_idx, const void* stored, const void* data, uint64_t bytes) {
+    if (engine_->checker != nullptr) engine_->checker->host_reads(rank_idx, stored, data, bytes);
+}
 Counters Machine::counters() const { return engine_->counters(); }
 void Machine::add_region(const MemoryRegion& region) { engine_->add_region(region); }
 

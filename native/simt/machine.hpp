@@ -93,6 +93,10 @@ public:
 
     Counters counters() const;
 
+    /// From `on_host_store`: the host, which has seen that store, reads these bytes of the rank's mapped memory. Only a
+    /// checker cares.
+    void host_reads(uint32_t rank_idx, const void* stored, const void* data, uint64_t bytes);
+
     /// Before the first launch that reaches the memory; the region stays registered.
     void add_region(const MemoryRegion& region);
 

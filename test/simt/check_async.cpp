@@ -156,7 +156,7 @@ CASE("a bulk store is announced after bulk_wait_group by the lane that issued it
     expect_race({store_entry, 2}, 1, "waits until the source was read only");
     expect_clean({store_entry, 2}, 2);
     expect_race({store_entry, 2}, 3, "waits until the source was read only");
-    expect_race({store_entry, 2}, 4, "bulk_wait_group by the thread that issued the copy, rank 0 block 0 warp 0 lane 0");
+    expect_race({store_entry, 2}, 4, "bulk_wait_group by the thread that issued the copy, rank 0 block 0 warp 0 ");
 }
 
 CASE("a bulk store reads what the writers of its source have fenced") {

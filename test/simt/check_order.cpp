@@ -51,7 +51,8 @@ static void expect_narrow(uint32_t parameter, const std::string& remedy) {
     const auto races = races_of({message_entry, 2}, parameter, 1);
     bool is_named = false;
     for (const RaceReport& race : races) {
-        is_named |= race.first.what == "st" && race.second.what == "ld" && race.remedy.find(remedy) != std::string::npos;
+        const bool is_data = race.first.what == "st" && race.second.what == "ld";
+        is_named |= is_data && race.remedy.find(remedy) != std::string::npos;
     }
     expect(is_named, "expected \"" + remedy + "\" in " + texts(races));
 }
@@ -297,8 +298,8 @@ CASE("stream tasks are ordered with the kernels of their rank only") {
         } else {
             expect(checked.races.size() == 2, texts(checked.races));
             for (const RaceReport& race : checked.races) {
-                const bool is_stream = race.first.agent == simt::Agent::stream || race.second.agent == simt::Agent::stream;
-                expect(is_stream, race.text());
+                constexpr auto kStream = simt::Agent::stream;
+                expect(race.first.agent == kStream || race.second.agent == kStream, race.text());
             }
         }
     }
@@ -377,6 +378,42 @@ EPGEN_KERNEL(readers, Args, readers_body, 1024, Words)
 CASE("a write is compared with each of 1024 readers") {
     expect_clean({readers_entry, 1}, 0);
     expect_race({readers_entry, 1}, 1, "no synchronisation between them");
+}
+
+/// Lanes leave a record in mapped host memory, lane 0 tells the host that it is there.
+static void record_body(const Args& args) {
+    const auto record = make_host(reinterpret_cast<uint32_t*>(args.fault), sizeof(FaultRecord) / 4, "record");
+    if (lane_idx() < 8) FIRST(st(record + (lane_idx() + 1), 7));
+    if (args.parameter != 1) sync_warp();
+    if (lane_idx() != 0) return;
+    if (args.parameter != 2) return st_release_sys(record, 1);
+    cpu::store_word("st_relaxed_sys", simt::Order::relaxed, simt::Scope::sys, record, 1u, Place::here());
+    simt::report_host_store(record.raw);
+}
+EPGEN_KERNEL(record, Args, record_body, 32, uint32_t)
+
+static std::vector<RaceReport> host_races(uint32_t parameter, uint64_t seed) {
+    CheckedGroup checked(1, seed);
+    Group& group = checked.group;
+    group.machine->add_region({"records", 0, group.records, sizeof group.records});
+    group.on_host_store = [&](const void* tag) {
+        group.machine->host_reads(0, tag, group.records, sizeof(FaultRecord));
+    };
+    group.enqueue_all(record_entry, 1, parameter);
+    group.wait();
+    expect(group.host_stores.size() == 1, "the host was told " + std::to_string(group.host_stores.size()) + " times");
+    return checked.races;
+}
+
+CASE("the host reads what was released to it") {
+    for (uint64_t seed = 1; seed <= 8; ++seed) {
+        expect(host_races(0, seed).empty(), texts(host_races(0, seed)));
+        for (const uint32_t mistake : {1, 2}) {
+            const auto races = host_races(mistake, seed);
+            expect(races.size() == 1 && races[0].second.agent == simt::Agent::host && races[0].first.line == first_line,
+                   "mistake " + std::to_string(mistake) + ": " + texts(races));
+        }
+    }
 }
 
 CASE("a race is reported once, with both places, the bytes and both threads") {

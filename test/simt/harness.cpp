@@ -30,7 +30,10 @@ Group::Group(uint32_t num_ranks, uint64_t seed, MachineOptions options) : num_ra
     options.seed = seed;
     options.on_fault = [this](const FaultReport& report) { faults.push_back(report); };
     options.on_timeout = [this](const Timeout& timeout) { timeouts.push_back(timeout); };
-    options.on_host_store = [this](const void* address) { host_stores.push_back(address); };
+    options.on_host_store = [this](const void* address) {
+        host_stores.push_back(address);
+        if (on_host_store) on_host_store(address);
+    };
     machine = std::make_unique<Machine>(std::move(options));
     for (uint32_t rank_idx = 0; rank_idx < num_ranks; ++rank_idx) {
         machine->add_region({"window", rank_idx, windows_[rank_idx].data(), windows_[rank_idx].size()});

@@ -1,6 +1,7 @@
 // Cases by name, and a small group of ranks to run kernels on.
 #pragma once
 
+#include <functional>
 #include <future>
 #include <memory>
 #include <string>
@@ -108,6 +109,7 @@ public:
     std::vector<FaultReport> faults;
     std::vector<Timeout> timeouts;
     std::vector<const void*> host_stores;
+    std::function<void(const void* address)> on_host_store;
     FaultRecord records[kMaxRanks] = {};
 
 private:

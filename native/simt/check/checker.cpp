@@ -21,6 +21,7 @@ Site site_of(const Access& access) { return {access.what, access.object, access.
 
 Checker::Checker(uint32_t num_ranks, std::function<void(const RaceReport&)> on_race)
     : state_(std::make_unique<State>()) {
+    state_->num_findings = &num_findings_;
     state_->on_race = std::move(on_race);
     state_->ranks.resize(num_ranks);
     for (RankView& rank : state_->ranks) rank.known = Known::nothing(state_->pool);
@@ -122,7 +123,27 @@ void Checker::stream_access(uint32_t rank_idx, AccessKind kind, const void* data
         state.drop(trail);
     }
     if (is_write) state.words.forget(reinterpret_cast<uintptr_t>(data), bytes);
-    num_findings_ = static_cast<uint32_t>(state.findings.size());
+}
+
+void Checker::host_reads(uint32_t rank_idx, const void* word, const void* data, uint64_t bytes) {
+    State& state = *state_;
+    Shadow* shadow = state.shadow_of(nullptr, data);
+    if (shadow == nullptr) return;
+    Known known = Known::nothing(state.pool);
+    state.words.for_each(reinterpret_cast<uintptr_t>(word), sizeof(uint32_t), [&](const Word& it) {
+        for (const ReleasedClock& released : it.released) {
+            if (released.scope == Scope::sys) known.join(released.known, state.pool);
+        }
+    });
+    const uint32_t site = state.sites.number_of({"host", nullptr, {"", 0}, nullptr, Agent::host});
+    // As strong as what announces the memory, which is among what is read.
+    const Stamp stamp{Component(Plane::thread, {rank_idx, kStreamBlock, 0}), 0, site, 0, Scope::sys, false};
+    const Subject subject{stamp, nullptr, known.get(), Fenced::global, /*is_host=*/true};
+    shadow->update(reinterpret_cast<uintptr_t>(data), bytes, state.histories,
+                   [&](Histories::Id history, uintptr_t at) {
+                       state.judge(subject, history, at);
+                       return history;
+                   });
 }
 
 void Checker::access(Fiber& fiber, const Access& access) {
@@ -133,7 +154,6 @@ void Checker::access(Fiber& fiber, const Access& access) {
     const Subject subject = state_->subject(view, site_of(access), is_write,
                                             access.order == Order::weak ? Scope::none : access.scope);
     state_->touch(subject, view.trails[is_write], *shadow, access.address, access.bytes);
-    num_findings_ = static_cast<uint32_t>(state_->findings.size());
 }
 
 void Checker::raw_access(Fiber& fiber, bool is_write, const void* address, uint32_t bytes, const void* code_address) {
@@ -143,7 +163,6 @@ void Checker::raw_access(Fiber& fiber, bool is_write, const void* address, uint3
     const Subject subject = state_->subject(view, {"raw access", nullptr, {"", 0}, code_address, Agent::thread},
                                             is_write, Scope::none);
     state_->touch(subject, view.trails[is_write], *shadow, address, bytes);
-    num_findings_ = static_cast<uint32_t>(state_->findings.size());
 }
 
 ReleasedClock Checker::stored(Fiber& fiber, const Access& access) {
@@ -216,7 +235,6 @@ void Checker::mbarrier_init(Fiber& fiber, const void* mbarrier, const char* obje
 void Checker::mbarrier_arrive(Fiber& fiber, const void* mbarrier, const char* object, Place place) {
     View& view = *fiber.view;
     state_->touch_mbarrier(view, mbarrier, "mbarrier_arrive", object, AccessKind::read_modify_write, place);
-    num_findings_ = static_cast<uint32_t>(state_->findings.size());
     MbarrierView* found = state_->mbarrier_of(*view.block, mbarrier);
     if (found != nullptr) found->arrived.join(state_->release(view), state_->pool);
 }
@@ -238,7 +256,6 @@ void Checker::mbarrier_acquire(Fiber& fiber, const void* mbarrier, uint32_t pari
                                const char* object, Place place) {
     View& view = *fiber.view;
     state_->touch_mbarrier(view, mbarrier, what, object, AccessKind::load, place);
-    num_findings_ = static_cast<uint32_t>(state_->findings.size());
     const MbarrierView* found = state_->mbarrier_of(*view.block, mbarrier);
     if (found == nullptr || found->phase == 0 || ((found->phase - 1) & 1) != (parity & 1)) return;
     view.block->memo_of(view).join(view.known, found->ended, state_->pool);
@@ -277,7 +294,6 @@ void Checker::bulk_issued(Fiber& fiber, const BulkCopy& copy) {
     };
     touch_end(reads, copy.from, /*is_write=*/false, /*is_shared=*/copy.is_store);
     touch_end(writes, copy.to, /*is_write=*/true, /*is_shared=*/!copy.is_store);
-    num_findings_ = static_cast<uint32_t>(state.findings.size());
 }
 
 void Checker::groups_waited(Fiber& fiber, uint32_t end_group, bool read_only, Place place) {

@@ -65,6 +65,10 @@ public:
     /// A task of the rank's stream reads or writes memory. `what` is of static storage: "Download".
     void stream_access(uint32_t rank_idx, AccessKind kind, const void* data, uint64_t bytes, const char* what);
 
+    /// The host has seen the newest store to `word` and reads the rank's memory on its strength. Judged and not
+    /// remembered: the host hands the memory back by what it enqueues.
+    void host_reads(uint32_t rank_idx, const void* word, const void* data, uint64_t bytes);
+
     // Loads, stores and atomics
     void access(Fiber& fiber, const Access& access);
     /// An access that no primitive made. The memory may be anyone's.

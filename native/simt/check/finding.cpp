@@ -173,6 +173,7 @@ void Checker::State::find(const Stamp& first, const Subject& second, uintptr_t a
     const std::string other = place(report.second);
     if (!reported_places.insert(one < other ? one + other : other + one).second) return;
     findings.push_back(std::move(report));
+    ++*num_findings;
 }
 
 }  // namespace epgen::simt::check

@@ -16,7 +16,9 @@ bool Checker::State::knows(const Subject& subject, const Stamp& earlier) const {
     const Component component = earlier.component;
     const Position position = component.position();
     const View* view = subject.view;
-    if (view == nullptr) {
+    if (subject.is_host) {
+        // It knows what it was told.
+    } else if (view == nullptr) {
         // A stream goes on when everything before on its rank has ended.
         if (position.rank_idx == subject.stamp.component.position().rank_idx) return true;
     } else if (component == view->component) {
@@ -81,18 +83,25 @@ void Checker::State::drop(Trail& trail) {
     trail = {};
 }
 
+void Checker::State::judge(const Subject& subject, Histories::Id history, uintptr_t address) {
+    if (history == 0) return;
+    const Stamp& stamp = subject.stamp;
+    const std::span<const Stamp> stamps = histories.stamps(history);
+    const std::size_t num_judged = stamp.is_write ? stamps.size() : histories.num_writes(history);
+    for (const Stamp& earlier : stamps.first(num_judged)) {
+        if (!are_strong(earlier, stamp) && !is_ordered(subject, earlier)) find(earlier, subject, address);
+    }
+}
+
 Histories::Id Checker::State::next(const Subject& subject, Trail& trail, Histories::Id before, uintptr_t address) {
     if (before == 0) return fresh(subject, trail);
     if (before == trail.from) {
         if (trail.to != before) histories.share(trail.to);
         return trail.to;
     }
+    judge(subject, before, address);
     const Stamp& stamp = subject.stamp;
     const std::span<const Stamp> stamps = histories.stamps(before);
-    const std::size_t num_judged = stamp.is_write ? stamps.size() : histories.num_writes(before);
-    for (const Stamp& earlier : stamps.first(num_judged)) {
-        if (!are_strong(earlier, stamp) && !is_ordered(subject, earlier)) find(earlier, subject, address);
-    }
     if (stamp.is_write && !stamp.is_strong()) return fresh(subject, trail);
     const bool is_memorable = histories.is_shared(before) && stamps.size() <= kShort;
     const Histories::Id after = stamp.is_write ? with_write(subject, before) : with_read(subject, before);

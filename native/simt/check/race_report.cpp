@@ -12,6 +12,7 @@ const char* agent_name(Agent agent) {
         case Agent::bulk_load: return "bulk_load";
         case Agent::bulk_store: return "bulk_store";
         case Agent::stream: return "stream";
+        case Agent::host: return "host";
     }
     return "unknown";
 }
@@ -19,6 +20,7 @@ const char* agent_name(Agent agent) {
 std::string RaceSide::text() const {
     const std::string rank = "rank " + std::to_string(rank_idx);
     if (agent == Agent::stream) return what + " on the stream of " + rank;
+    if (agent == Agent::host) return what + " of " + rank;
     std::string text = what;
     if (agent != Agent::thread) text += is_write ? " to" : " from";
     else if (!object.empty()) text += " of";

@@ -9,12 +9,13 @@ namespace epgen::simt {
 enum class Proxy : uint8_t { generic, async };
 
 /// Who performs an access.
-enum class Agent : uint8_t { thread, bulk_load, bulk_store, stream };
+enum class Agent : uint8_t { thread, bulk_load, bulk_store, stream, host };
 
 const char* proxy_name(Proxy proxy);
 const char* agent_name(Agent agent);
 
-/// One of the two accesses. A copy names the thread that issued it; of a stream, only `rank_idx` means something.
+/// One of the two accesses. A copy names the thread that issued it; of a stream and of the host only `rank_idx` means
+/// something.
 struct RaceSide {
     std::string what;    // primitive: "st_relaxed_sys", "bulk_load"; "raw access" for one that is no primitive
     std::string object;  // "control.rank_counts"; empty where none is known

@@ -1,4 +1,4 @@
-// The histories of a region's bytes, in cells of 16 bytes that fall into cells of 4 and of 1 where accesses are smaller.
+// The histories of a region's bytes, in cells of 16 bytes; where accesses are smaller these fall into cells of 4 and 1.
 #pragma once
 
 #include <algorithm>

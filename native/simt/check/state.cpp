@@ -29,7 +29,9 @@ Known Checker::State::release(View& view) {
     };
     raise(known.plane(Plane::thread), view.number);
     if (view.has_own_groups) {
-        for (const Plane plane : {Plane::bulk_source, Plane::bulk_write}) raise(known.plane(plane), view.own_group(plane));
+        for (const Plane plane : {Plane::bulk_source, Plane::bulk_write}) {
+            raise(known.plane(plane), view.own_group(plane));
+        }
     }
     if (view.has_own_fenced) {
         for (uint32_t idx = 0; idx < kNumFenced; ++idx) raise(known.fenced[idx], view.own_fenced[idx]);

@@ -34,9 +34,10 @@ struct RankView {
 /// An access that is being judged.
 struct Subject {
     Stamp stamp;
-    const View* view;  // of the thread that performs or issues it; null for a stream
+    const View* view;  // of the thread that performs or issues it; null for a stream and for the host
     const Knowledge* known;
     Fenced fenced = Fenced::global;  // the memory, where the access is the async proxy's
+    bool is_host = false;
 };
 
 struct Checker::State {
@@ -54,6 +55,7 @@ struct Checker::State {
     std::unordered_set<uint64_t> reported_sites;  // pairs
     std::unordered_set<std::string> reported_places;
     std::vector<RaceReport> findings;
+    uint32_t* num_findings;  // their number, where inlined code sees it
 
     // Memory
     CheckedRegion* region_of(uintptr_t address);
@@ -83,6 +85,8 @@ struct Checker::State {
     bool has_carried_over(const Subject& subject, const Stamp& earlier) const;
     bool is_ordered(const Subject& subject, const Stamp& earlier) const;
     bool supersedes(const Subject& subject, const Stamp& earlier) const;
+    /// Reports what the subject, at this address, is not ordered after.
+    void judge(const Subject& subject, Histories::Id history, uintptr_t address);
     Histories::Id next(const Subject& subject, Trail& trail, Histories::Id before, uintptr_t address);
     Histories::Id with_write(const Subject& subject, Histories::Id before);
     Histories::Id with_read(const Subject& subject, Histories::Id before);
