@@ -1,0 +1,19 @@
+/** Files that mutants change. */
+export const dispatch = 'templates/dispatch.cu.hbs';
+export const load = 'templates/partials/dispatch/load.hbs';
+export const count = 'templates/partials/dispatch/count.hbs';
+export const exchange = 'templates/partials/dispatch/exchange.hbs';
+export const store = 'templates/partials/dispatch/store.hbs';
+export const receive = 'templates/partials/dispatch/receive.hbs';
+export const combine = 'templates/combine.cu.hbs';
+export const pull = 'templates/partials/combine/pull.hbs';
+export const reduce = 'templates/partials/combine/reduce.hbs';
+export const pieces = 'templates/partials/pieces.hbs';
+export const dispatchLayout = 'templates/dispatch_layout.cu.hbs';
+export const launch = 'templates/launch.cpp.hbs';
+export const ring = 'native/device/ring.cuh';
+export const channel = 'native/device/channel.cuh';
+export const wait = 'native/device/wait.cuh';
+export const cpuMemory = 'native/device/cpu/memory.cuh';
+export const cpuWait = 'native/device/cpu/wait.cuh';
+export const cpuNumeric = 'native/device/cpu/numeric.cuh';

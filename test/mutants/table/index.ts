@@ -1,0 +1,21 @@
+import type { Mutant } from '../mutant.js';
+import { barriers } from './barriers.js';
+import { blocks } from './blocks.js';
+import { copies } from './copies.js';
+import { orders } from './orders.js';
+import { rings } from './rings.js';
+import { rows } from './rows.js';
+import { warps } from './warps.js';
+import { words } from './words.js';
+
+/** Every bug that is planted, and who is to find it. */
+export const mutants: readonly Mutant[] = [
+  ...copies,
+  ...rings,
+  ...orders,
+  ...words,
+  ...blocks,
+  ...barriers,
+  ...warps,
+  ...rows,
+];
