@@ -1,5 +1,6 @@
 import pc from 'picocolors';
 import { wrapText } from '../../generator/wrap-text.js';
+import { grouped } from '../table.js';
 import type { Finding, FindingPlace } from './run-verifier.js';
 
 const COLUMNS = 80;
@@ -10,11 +11,14 @@ export function findingLines(
   finding: Finding,
   { replay, written }: { readonly replay: string; readonly written: readonly string[] },
 ): string[] {
-  const { detector, seed, policy, message, places, remedy } = finding;
-  // A deadlock has told of its waits already.
-  const shown = detector === 'timeout' ? [] : places;
+  const { detector, seed, policy, execution, message, places, remedy } = finding;
+  const how = execution === undefined ? `policy ${policy}` : `order ${grouped(execution)}`;
+  // Most messages have told where already, and a deadlock of all its waits.
+  const isTold = ({ file, line }: FindingPlace) =>
+    file === '' || message.includes(`${file}:${line}`);
+  const shown = detector === 'timeout' || places.every(isTold) ? [] : places;
   return [
-    `${pc.red(detector)} with seed ${seed}, policy ${policy}`,
+    `${pc.red(detector)} with seed ${seed}, ${how}`,
     ...message.split('\n').flatMap((line) => indented(line)),
     ...shown.flatMap((place) => indented(placeText(place), '- ')),
     ...(remedy === '' ? [] : indented(`remedy: ${remedy}`)),

@@ -27,6 +27,11 @@ export function progressBar(title: string): ProgressBar {
 
 /** `1,000 schedules, 2 findings`. */
 export function countsText(schedules: number, findings: number): string {
-  const some = findings === 1 ? '1 finding' : `${grouped(findings)} findings`;
-  return `${grouped(schedules)} schedules, ${findings === 0 ? 'nothing found' : some}`;
+  const some = schedules === 1 ? '1 schedule' : `${grouped(schedules)} schedules`;
+  return `${some}, ${findingsText(findings)}`;
+}
+
+export function findingsText(findings: number): string {
+  if (findings === 0) return 'nothing found';
+  return findings === 1 ? '1 finding' : `${grouped(findings)} findings`;
 }

@@ -1,5 +1,4 @@
-import { execa } from 'execa';
-import { EpgenError } from '../../generator/errors.js';
+import { runProgram } from './run-program.js';
 
 export const POLICIES = ['uniform', 'priority', 'frozen-rank', 'starved-block', 'mixed'] as const;
 export type PolicyName = (typeof POLICIES)[number];
@@ -48,7 +47,9 @@ export interface FindingPlace {
 export interface Finding {
   readonly detector: Detector;
   readonly seed: number;
-  readonly policy: PolicyName;
+  readonly policy: PolicyName | 'explore';
+  /** Of an exploration: which of the sequence's runs, from 1. */
+  readonly execution?: number;
   readonly message: string;
   readonly places: readonly FindingPlace[];
   readonly remedy: string;
@@ -92,37 +93,14 @@ export async function runVerifier(
   { signal, ...run }: VerifierRun,
   onEvent: (event: VerifierEvent) => void = () => undefined,
 ): Promise<Summary> {
-  signal?.throwIfAborted();
-  const start = performance.now();
-  const child = execa(path, verifierArgs(run), { reject: false, buffer: { stdout: false } });
-  const stop = () => child.kill('SIGTERM');
-  signal?.addEventListener('abort', stop);
-  let summary: Summary | undefined;
-  let progress: Progress = { type: 'progress', schedules: 0, distinct: 0 };
-  let findings = 0;
-  try {
-    for await (const line of child.iterable({ from: 'stdout' })) {
-      const event = JSON.parse(line) as VerifierEvent;
-      if (event.type === 'summary') summary = event;
-      else if (event.type === 'progress') progress = event;
-      else findings += 1;
-      onEvent(event);
-    }
-  } finally {
-    signal?.removeEventListener('abort', stop);
-  }
-  const { exitCode, shortMessage = '', stderr } = await child;
-  if (summary) return summary;
-  // A kernel that crashed the program is a finding, and then there is no summary.
-  if (exitCode === 1 && findings > 0) {
-    const seconds = (performance.now() - start) / 1000;
-    const { schedules, distinct } = progress;
-    const counts = { schedules: schedules + 1, distinct, steps: 0, seconds, maxRssBytes: 0 };
-    return { type: 'summary', ...counts, findings, failed: findings };
-  }
-  throw new EpgenError(`Expected the verifier to end with a summary: ${shortMessage}\n${stderr}`, {
-    code: 'EPGEN_INTERNAL',
-  });
+  const { last, schedules, distinct, findings, seconds } = await runProgram<Summary>(
+    path,
+    verifierArgs(run),
+    { onEvent, signal },
+  );
+  if (last) return last;
+  const counts = { schedules: schedules + 1, distinct, steps: 0, seconds, maxRssBytes: 0 };
+  return { type: 'summary', ...counts, findings, failed: findings };
 }
 
 function verifierArgs({ seeds, check = true, model = true, ...run }: VerifierRun): string[] {

@@ -1,12 +1,13 @@
 import { EpgenError } from '../../generator/errors.js';
 
 export interface SeedOptions {
+  /** Of a run without any limit. */
+  readonly defaultSeeds: number;
   readonly seeds?: string;
   readonly seed?: string;
   readonly budget?: string;
 }
 
-const DEFAULT_SEEDS = 1000;
 /** More than any budget buys. */
 const UNLIMITED_SEEDS = 1e9;
 
@@ -14,11 +15,16 @@ const UNLIMITED_SEEDS = 1e9;
  * The seeds from the first up to but without the second: `--seed` alone is one schedule, a budget alone has no end.
  * @throws EpgenError EPGEN_ARGUMENT
  */
-export function seedRange({ seeds, seed, budget }: SeedOptions): readonly [number, number] {
+export function seedRange({
+  seeds,
+  seed,
+  budget,
+  defaultSeeds,
+}: SeedOptions): readonly [number, number] {
   const first = seed === undefined ? 1 : wholeNumber('--seed', seed, 0);
   if (seeds !== undefined) return [first, first + wholeNumber('--seeds', seeds, 1)];
   if (seed !== undefined && budget === undefined) return [first, first + 1];
-  return [first, first + (budget === undefined ? DEFAULT_SEEDS : UNLIMITED_SEEDS)];
+  return [first, first + (budget === undefined ? defaultSeeds : UNLIMITED_SEEDS)];
 }
 
 /** @throws EpgenError EPGEN_ARGUMENT */

@@ -47,11 +47,13 @@ void Report::progress(const Totals& totals) {
                ",\"distinct\":" + std::to_string(totals.num_distinct) + "}");
 }
 
-bool Report::finding(const Finding& finding, uint64_t seed, const char* policy) {
+bool Report::finding(const Finding& finding, const Schedule& schedule) {
     if (!seen_.insert(finding.detector + ("\n" + finding.key)).second) return false;
-    std::string line = std::string("{\"type\":\"finding\",\"detector\":\"") + finding.detector +
-                       "\",\"key\":" + quoted(finding.key) + ",\"seed\":" + std::to_string(seed) + ",\"policy\":\"" + policy +
-                       "\",\"message\":" + quoted(finding.message) + ",\"places\":[";
+    std::string line = "{\"type\":\"finding\",\"detector\":" + quoted(finding.detector) +
+                       ",\"key\":" + quoted(finding.key) + ",\"seed\":" + std::to_string(schedule.seed) +
+                       ",\"policy\":" + quoted(schedule.policy);
+    if (schedule.execution != 0) line += ",\"execution\":" + std::to_string(schedule.execution);
+    line += ",\"message\":" + quoted(finding.message) + ",\"places\":[";
     for (size_t i = 0; i < finding.places.size(); ++i) line += (i == 0 ? "" : ",") + json_of(finding.places[i]);
     print_line(line + "],\"remedy\":" + quoted(finding.remedy) + "}");
     return true;

@@ -28,6 +28,13 @@ struct Finding {
     std::string key;  // of findings of one cause, as far as one can tell
 };
 
+/// The run that shows it.
+struct Schedule {
+    uint64_t seed;
+    const char* policy;
+    uint64_t execution = 0;  // of an exploration, from 1
+};
+
 struct Totals {
     uint64_t num_schedules = 0;
     uint64_t num_distinct = 0;
@@ -42,7 +49,7 @@ class Report {
 public:
     void progress(const Totals& totals);
     /// Whether it was printed.
-    bool finding(const Finding& finding, uint64_t seed, const char* policy);
+    bool finding(const Finding& finding, const Schedule& schedule);
     void summary(const Totals& totals);
 
 private:

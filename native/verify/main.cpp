@@ -2,20 +2,20 @@
 //
 //   verify [--seeds A:B] [--policy uniform|priority|frozen-rank|starved-block|mixed] [--calls N] [--max-tokens N]
 //          [--resident N] [--no-check] [--no-model] [--stop-after N] [--time-limit S] [--trace FILE]
-//   verify --explore [--seeds A:B] [--calls N] [--max-tokens N] [--max-classes N] [--stop-after N] [--time-limit S]
+//   verify --explore [--seeds A:B] [--calls N] [--max-tokens N] [--max-classes N] [--max-executions N] [--no-check]
+//          [--stop-after N] [--time-limit S] [--trace FILE]
 //
 // Prints JSON lines. The exit status is 0 when nothing was found, 1 when something was, 2 for wrong options.
-#include <csignal>
-#include <cstdlib>
+#include <unistd.h>
+
 #include <chrono>
 #include <cstdio>
 #include <stdexcept>
 #include <unordered_set>
 
-#include <unistd.h>
-
 #include "verify/explore.hpp"
 #include "verify/runner.hpp"
+#include "verify/signals.hpp"
 
 namespace {
 
@@ -24,25 +24,7 @@ using Clock = std::chrono::steady_clock;
 
 constexpr auto kProgressInterval = std::chrono::milliseconds(100);
 
-volatile std::sig_atomic_t is_stopped = 0;
-
-// What a crash leaves to say: a kernel that dereferences anything takes the process along.
-uint64_t running_seed = 0;
-const char* running_policy = "mixed";
-
-void report_crash(int number) {
-    char line[512];
-    const int length = std::snprintf(
-        line, sizeof line,
-        "{\"type\":\"finding\",\"detector\":\"fault\",\"seed\":%llu,\"policy\":\"%s\",\"message\":\"the kernels crashed "
-        "the verifier: %s\",\"places\":[],\"remedy\":\"\"}\n",
-        static_cast<unsigned long long>(running_seed), running_policy, number == SIGSEGV ? "SIGSEGV" : "SIGBUS");
-    if (write(STDOUT_FILENO, line, static_cast<size_t>(length)) < 0) _exit(3);
-    _exit(1);
-}
-
 int verify(const Options& options) {
-    if (options.policy) running_policy = policy_name(*options.policy);
     Runner runner(epgen::module(), options);
     Report report;
     Totals totals;
@@ -50,7 +32,7 @@ int verify(const Options& options) {
     const auto start = Clock::now();
     auto next_progress = start + kProgressInterval;
     bool hangs = false;
-    for (uint64_t seed = options.first_seed; seed < options.end_seed && !is_stopped && !hangs; ++seed) {
+    for (uint64_t seed = options.first_seed; seed < options.end_seed && !is_stopped() && !hangs; ++seed) {
         const auto now = Clock::now();
         totals.seconds = std::chrono::duration<double>(now - start).count();
         if (options.time_limit_s > 0 && totals.seconds >= options.time_limit_s) break;
@@ -58,15 +40,15 @@ int verify(const Options& options) {
             report.progress(totals);
             next_progress = now + kProgressInterval;
         }
-        running_seed = seed;
-        const Runner::Outcome outcome = runner.run(seed);
+        set_running(seed, options.policy ? policy_name(*options.policy) : "mixed");
+        const Runner::Outcome outcome = runner.run(seed, seed + 1 == options.end_seed);
         hangs = outcome.hangs;
         totals.num_schedules += 1;
         totals.num_steps += outcome.num_steps;
         totals.num_distinct += hashes.insert(outcome.trace_hash).second;
         totals.num_failed += !runner.findings().empty();
         for (const Finding& finding : runner.findings()) {
-            totals.num_findings += report.finding(finding, seed, policy_name(outcome.policy));
+            totals.num_findings += report.finding(finding, {seed, policy_name(outcome.policy)});
         }
         if (options.max_findings != 0 && totals.num_findings >= options.max_findings) break;
     }
@@ -82,8 +64,7 @@ int verify(const Options& options) {
 int main(int argc, char** argv) {
     try {
         const Options options = parse_options(argc, argv);
-        for (const int number : {SIGSEGV, SIGBUS}) std::signal(number, report_crash);
-        for (const int number : {SIGINT, SIGTERM}) std::signal(number, [](int) { is_stopped = 1; });
+        handle_signals();
         return options.explores ? explore(epgen::module(), options) : verify(options);
     } catch (const std::invalid_argument& refusal) {
         std::fprintf(stderr, "%s\n", refusal.what());

@@ -75,7 +75,9 @@ Options parse_options(int argc, char** argv) {
             options.has_weak_memory = false;
             continue;
         }
-        if (i + 1 == argc) throw std::invalid_argument("Expected an option with a value but received " + std::string(name));
+        if (i + 1 == argc) {
+            throw std::invalid_argument("Expected an option with a value but received " + std::string(name));
+        }
         const std::string_view value = argv[++i];
         if (name == "--seeds") {
             parse_seeds(value, options);
@@ -93,6 +95,8 @@ Options parse_options(int argc, char** argv) {
             options.time_limit_s = number<double>(name, value, 0);
         } else if (name == "--max-classes") {
             options.max_classes = number<uint64_t>(name, value, 0);
+        } else if (name == "--max-executions") {
+            options.max_executions = number<uint64_t>(name, value, 0);
         } else if (name == "--trace") {
             options.trace_path = value;
         } else {

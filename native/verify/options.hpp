@@ -23,7 +23,8 @@ struct Options {
     double time_limit_s = 0;          // after which no schedule starts; 0: none
     bool explores = false;            // each sequence in every order, instead of in one
     uint64_t max_classes = 0;         // after which no order of a sequence is tried; 0: no limit
-    std::string trace_path;           // of the last schedule; empty: none
+    uint64_t max_executions = 0;      // the same, counted otherwise
+    std::string trace_path;           // of the last schedule, or of execution `max_executions`; empty: none
 };
 
 const char* policy_name(simt::Policy::Kind kind);

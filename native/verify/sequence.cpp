@@ -81,7 +81,7 @@ Pattern draw_pattern(Random& random) { return kPatterns[random.below(std::size(k
 uint32_t draw_grid(Random& random, const Module& module) {
     const uint32_t limit = std::min(module.num_channels, std::max(1u, 32 / module.num_ranks));
     switch (random.below(8)) {
-        case 0: return limit;
+        case 0: return one_in(random, 4) ? module.num_channels : limit;
         case 1:
         case 2: return 1 + random.below(limit);
         case 3:

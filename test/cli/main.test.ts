@@ -15,19 +15,20 @@ beforeAll(async () => {
 afterAll(() => rm(cwd, { recursive: true }));
 
 const run = (...args: string[]) => runCli(args, { cwd });
+const COMMANDS = ['build', 'generate', 'check', 'inspect', 'verify', 'bench', 'doctor'];
 const SHAPE = ['--ranks', '2', '--hidden', '64'];
 
 describe('epgen --help', () => {
   it('lists every command', async () => {
     const { code, stdout } = await run('--help');
     expect(code).toBe(0);
-    for (const name of ['build', 'generate', 'check', 'inspect', 'doctor']) {
+    for (const name of COMMANDS) {
       expect(stdout).toMatch(new RegExp(`^ {2}${name} `, 'm'));
     }
   });
 
   it('fits 80 columns, for each command too', async () => {
-    for (const name of ['build', 'generate', 'check', 'inspect', 'doctor']) {
+    for (const name of COMMANDS) {
       const { stdout } = await run(name, '--help');
       expect(Math.max(...stdout.split('\n').map((line) => line.length))).toBeLessThanOrEqual(80);
     }

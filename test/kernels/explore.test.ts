@@ -1,6 +1,8 @@
 // The smallest kernels in every order of their operations on shared words.
 import { execa } from 'execa';
 import { beforeAll, describe, expect, test } from 'vitest';
+import type { Exploration } from '../../cli/verify/run-exploration.js';
+import type { FindingEvent, Progress } from '../../cli/verify/run-verifier.js';
 import { buildVerifier } from '../../generator/build-verifier.js';
 import { type FileSet, fileSet } from '../../generator/file-set.js';
 import { generate } from '../../generator/generate.js';
@@ -8,15 +10,7 @@ import { parseSpec } from '../../generator/spec.js';
 
 const isLong = Number(process.env.EPGEN_TEST_SCALE ?? 1) > 1;
 
-interface Exploration {
-  readonly type: 'exploration';
-  readonly sequences: number;
-  readonly classes: number;
-  readonly executions: number;
-  readonly finished: boolean;
-  readonly seconds: number;
-  readonly findings: number;
-}
+type Line = Progress | FindingEvent | Exploration;
 
 /** As small as kernels get. */
 function tiny(channels: number) {
@@ -44,7 +38,7 @@ async function explore(
   const { stdout } = await execa(path, ['--explore', '--max-tokens', '2', ...args], {
     reject: false,
   });
-  const lines = stdout.split('\n').map((line) => JSON.parse(line) as { readonly type: string });
+  const lines = stdout.split('\n').map((line) => JSON.parse(line) as Line);
   const exploration = lines.at(-1) as Exploration;
   const { sequences, classes, executions, finished } = exploration;
   process.stdout.write(
@@ -53,7 +47,7 @@ async function explore(
   );
   return {
     exploration,
-    messages: lines.slice(0, -1).map((line) => (line as unknown as { message: string }).message),
+    messages: lines.flatMap((line) => (line.type === 'finding' ? [line.message] : [])),
   };
 }
 

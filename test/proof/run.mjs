@@ -52,7 +52,7 @@ const parts = [
     what: '8 ranks × 64 tokens × 7168',
     schedules: 20,
     flags: ['--ranks', '8', '--hidden', '7168', '--max-tokens', '64'],
-    more: [],
+    more: ['--tokens', '64'],
   },
 ];
 

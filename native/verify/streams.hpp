@@ -1,0 +1,42 @@
+// Puts the calls of a sequence on the ranks' streams, with what a caller does in between.
+#pragma once
+
+#include <cstdint>
+
+#include "simt/machine.hpp"
+#include "verify/records.hpp"
+#include "verify/results.hpp"
+#include "verify/sequence_memory.hpp"
+
+namespace epgen::verify {
+
+class Streams {
+public:
+    Streams(const Module& module, const SpecLayout& layout, const Options& options, const Sequence& sequence,
+            SequenceMemory& memory, Records& records, Results& results)
+        : module_(module), layout_(layout), options_(options), sequence_(sequence), memory_(memory), records_(records),
+          results_(results) {}
+
+    /// All calls of one rank.
+    void enqueue(simt::Machine& machine, uint32_t rank_idx);
+
+private:
+    void enqueue_dispatch(simt::Machine& machine, uint32_t rank_idx, uint32_t call_idx);
+    void enqueue_combine(simt::Machine& machine, uint32_t rank_idx, uint32_t call_idx);
+    void enqueue_query(simt::Machine& machine, uint32_t rank_idx, uint32_t query_idx);
+    void enqueue_kernel(simt::Machine& machine, uint32_t rank_idx, Launch launch);
+    void enqueue_delay(simt::Machine& machine, uint32_t rank_idx, uint32_t delay_ns);
+    /// Reads a result once more, at the end of its life.
+    void read_late(simt::Machine& machine, uint32_t rank_idx, uint32_t dispatch_idx, uint32_t call_idx);
+    void compare_handle(simt::Machine& machine, uint32_t rank_idx, uint32_t call_idx);
+
+    const Module& module_;
+    const SpecLayout& layout_;
+    const Options& options_;
+    const Sequence& sequence_;
+    SequenceMemory& memory_;
+    Records& records_;
+    Results& results_;
+};
+
+}  // namespace epgen::verify
