@@ -38,6 +38,12 @@ struct alignas(64) Warp {
     uint32_t penalty;  // above 0: behind all of a lower one
 };
 
+/// How many phases of an mbarrier have ended; its state holds the parity only.
+struct PhaseCount {
+    const void* mbarrier;
+    uint32_t num_ended;
+};
+
 struct Block {
     Launch* launch;
     uint32_t block_idx;
@@ -47,11 +53,18 @@ struct Block {
     uint32_t num_ended;
     uint32_t num_unfenced_mbarriers;
     uint32_t num_shared_copies;  // bulk copies that still read or write its shared memory
+    std::vector<PhaseCount> phases;
     std::unique_ptr<BlockModel> model;  // of a machine with weak memory
     Warp warps[kMaxThreads / kWarpLanes];
 
     uint32_t num_threads() const { return static_cast<uint32_t>(fibers.size()); }
     Warp& warp_of(const Fiber& fiber) { return warps[fiber.thread_idx / kWarpLanes]; }
+    uint32_t& num_phases_of(const void* mbarrier) {
+        for (PhaseCount& count : phases) {
+            if (count.mbarrier == mbarrier) return count.num_ended;
+        }
+        return phases.emplace_back(PhaseCount{mbarrier, 0}).num_ended;
+    }
     Fiber** lanes_of(const Fiber& fiber) { return &fibers[fiber.thread_idx / kWarpLanes * kWarpLanes]; }
 };
 

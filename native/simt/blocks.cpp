@@ -54,6 +54,7 @@ void Engine::start_block(Launch& launch) {
     block->num_ended = 0;
     block->num_unfenced_mbarriers = 0;
     block->num_shared_copies = 0;
+    block->phases.clear();
     std::fill(std::begin(block->warps), std::end(block->warps), Warp{});
     block->fibers.resize(entry.num_threads);
     const uint32_t block_priority = schedule.block_priority();

@@ -39,6 +39,7 @@ void cut(BulkCopy& copy, Schedule& schedule) {
 const char* count_bytes(const BulkCopy& copy) {
     MbarrierState state;
     if (!MbarrierState::read(copy.mbarrier, state)) return "which was overwritten since";
+    if (copy.block->num_phases_of(copy.mbarrier) != copy.phase_number) return "which was of an earlier phase";
     state.num_bytes -= static_cast<int32_t>(copy.bytes);
     if (state.num_bytes < -MbarrierState::kMaxBytes || (state.num_pending == 0 && state.num_bytes < 0)) {
         return "which expected fewer bytes";
@@ -107,12 +108,11 @@ std::unique_ptr<BulkGroups> Engine::take_groups() {
     auto groups = std::move(free_groups_.back());
     free_groups_.pop_back();
     groups->groups.assign(1, {});
-    groups->first_number = next_group_number_;
+    groups->first_number = 0;
     return groups;
 }
 
 void Engine::give_back_groups(Fiber& owner) {
-    next_group_number_ = std::max(next_group_number_, owner.groups->open_number() + 1);
     free_groups_.emplace_back(std::exchange(owner.groups, nullptr));
 }
 
@@ -195,6 +195,7 @@ void bulk_load(BulkEnd to, BulkEnd from, uint32_t bytes, void* mbarrier, const c
     copy.bytes = bytes;
     copy.mbarrier = mbarrier;
     copy.mbarrier_name = mbarrier_name;
+    copy.phase_number = self.block->num_phases_of(mbarrier);
     copy.place = place;
     cut(copy, engine().schedule);
     engine().watch_issue(self, copy);

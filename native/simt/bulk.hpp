@@ -11,7 +11,7 @@ namespace epgen::simt {
 
 struct Launch;
 
-/// The bulk groups of one thread, oldest first; the last one is open.
+/// The bulk groups of one thread, oldest first; the last one is open. Numbered from 0 as the thread commits them.
 struct BulkGroups {
     struct Group {
         uint32_t num_unread = 0;     // stores that still read their source
@@ -38,6 +38,7 @@ struct BulkCopy {
     uint32_t bytes;
     void* mbarrier;  // of a load
     const char* mbarrier_name;
+    uint32_t phase_number;  // how many phases of the mbarrier had ended when it was issued
     uint32_t group_number;  // of a store
     Place place;
     uint32_t rank_idx;

@@ -21,10 +21,14 @@ MachineOptions with_watch_room(MachineOptions options) {
     return options;
 }
 
-void check_launch(const Kernel& kernel) {
+void check_launch(const Kernel& kernel, bool check_races) {
     const KernelEntry& entry = *kernel.entry;
     const std::string name = std::string("kernel ") + entry.name;
     if (kernel.grid == 0) throw std::invalid_argument(name + ": expected at least 1 block but received 0");
+    if (check_races && kernel.grid > check::Checker::kMaxBlocks) {
+        throw std::invalid_argument(name + ": expected at most " + std::to_string(check::Checker::kMaxBlocks) +
+                                    " blocks, for races to be checked, but received " + std::to_string(kernel.grid));
+    }
     if (entry.num_threads == 0 || entry.num_threads > kMaxThreads || entry.num_threads % kWarpLanes != 0) {
         throw std::invalid_argument(name + ": expected a multiple of 32 threads up to 1024 but received " +
                                     std::to_string(entry.num_threads));
@@ -89,7 +93,7 @@ void Engine::enqueue(uint32_t rank_idx, Task task) {
         throw std::invalid_argument("expected a rank below " + std::to_string(options_.num_ranks) + " but received " +
                                     std::to_string(rank_idx));
     }
-    if (const auto* kernel = std::get_if<Kernel>(&task)) check_launch(*kernel);
+    if (const auto* kernel = std::get_if<Kernel>(&task)) check_launch(*kernel, options_.check_races);
     {
         std::lock_guard lock(mutex_);
         inbox_.push_back({Message::Kind::task, rank_idx, std::move(task)});

@@ -87,7 +87,6 @@ public:
     void post_fault(FaultKind kind, Place place, uint32_t rank_idx, uint32_t block_idx, uint32_t thread_idx,
                     const char* text);
     void switch_to_scheduler();
-    /// Fresh groups; the numbers of one thread's groups grow over all kernels.
     std::unique_ptr<BulkGroups> take_groups();
     void give_back_groups(Fiber& owner);
     /// The registered memory that the address is in.
@@ -181,7 +180,6 @@ private:
     uint64_t abort_step_ = 0;
     uint32_t num_in_flight_ = 0;  // copies and stores
     uint32_t flight_countdown_ = 1;
-    uint32_t next_group_number_ = 0;
     bool is_faulted_ = false;  // until reset
     std::optional<FaultReport> fault_;
     Block* ended_block_ = nullptr;

@@ -12,6 +12,7 @@ enum class FaultKind {
     mismatch,  // threads of one block or warp don't meet at the same rendezvous
     barrier,   // misuse of an mbarrier
     stack,     // a thread outgrew its stack
+    limit,     // more than the checker can tell apart
     deadlock,  // all threads wait and nothing is left that could wake one
 };
 

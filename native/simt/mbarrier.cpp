@@ -75,8 +75,10 @@ void mbarrier_init(void* mbarrier, uint32_t num_arrivals, const char* name, Plac
         raise(FaultKind::barrier, place, "mbarrier_init on \"%s\" with %u arrivals", name, num_arrivals);
     }
     MbarrierState{0, num_arrivals, num_arrivals, 0}.write(mbarrier);
+    Block& block = *current->fiber->block;
+    ++block.num_phases_of(mbarrier);  // where one was overwritten, its loads are of an earlier phase
+    ++block.num_unfenced_mbarriers;
     ++current->fiber->num_unfenced_mbarriers;
-    ++current->fiber->block->num_unfenced_mbarriers;
     if (!current->is_watched) return;
     Fiber& self = *current->fiber;
     if (current->checker != nullptr) current->checker->mbarrier_init(self, mbarrier, name, place);
@@ -115,7 +117,8 @@ void mbarrier_arrive(void* mbarrier, uint32_t expected_bytes, const char* name, 
     if (is_over) mbarrier_phase_ends(*current->fiber->block, mbarrier);
 }
 
-void mbarrier_phase_ends(const Block& block, const void* mbarrier) {
+void mbarrier_phase_ends(Block& block, const void* mbarrier) {
+    ++block.num_phases_of(mbarrier);
     if (current->checker != nullptr) current->checker->mbarrier_phase_ends(block, mbarrier);
     if (current->steering != nullptr) current->steering->mbarrier_phase_ends(mbarrier);
     if (current->tracer != nullptr) current->tracer->mbarrier_phase_ends(engine().now(), mbarrier);

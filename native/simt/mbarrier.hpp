@@ -29,6 +29,6 @@ struct MbarrierState {
 };
 
 /// Tells everyone whom it concerns.
-void mbarrier_phase_ends(const Block& block, const void* mbarrier);
+void mbarrier_phase_ends(Block& block, const void* mbarrier);
 
 }  // namespace epgen::simt

@@ -18,6 +18,7 @@ const char* fault_kind_name(FaultKind kind) {
         case FaultKind::mismatch: return "mismatch";
         case FaultKind::barrier: return "barrier";
         case FaultKind::stack: return "stack";
+        case FaultKind::limit: return "limit";
         case FaultKind::deadlock: return "deadlock";
     }
     return "unknown";

@@ -125,7 +125,12 @@ uint32_t watched_update(const Access& access, Update update, uint32_t operand) {
 
 void watched_wait_end(const Access& access, uint64_t value) {
     Fiber& self = *current->fiber;
-    if (current->checker != nullptr) current->checker->loaded(self, access);
+    if (current->checker != nullptr) {
+        const FlyingStore* store = current->weak_memory == nullptr
+                                       ? nullptr
+                                       : current->weak_memory->newest_store(self, access.address, access.bytes);
+        current->checker->loaded(self, access, store == nullptr ? nullptr : &store->released);
+    }
     if (current->tracer != nullptr) current->tracer->wait_succeeds(engine().now(), self, access, value);
 }
 

@@ -97,6 +97,8 @@ function pollingLoops(text: string): string[] {
     .map(({ head }) => head);
 }
 
+const rawPointer = /\.raw\b|->\s*raw\b/;
+
 describe.each(kernels)('%s', (_, text) => {
   test('calls only the device vocabulary', () => {
     expect(strangers(text)).toEqual([]);
@@ -105,6 +107,9 @@ describe.each(kernels)('%s', (_, text) => {
     expect(withoutComments(text)).not.toMatch(
       /\basm\b|\b__\w+|\bvolatile\b|\b(?:thread|block)Idx\b|\b(?:block|grid)Dim\b/,
     );
+  });
+  test('follows no raw pointer: the verifier does not see plain copies of memory', () => {
+    expect(withoutComments(text)).not.toMatch(rawPointer);
   });
   test('has no loop that polls memory: only waits do', () => {
     expect(loops(text).length).toBeGreaterThan(1);
@@ -117,12 +122,20 @@ describe('the checks find what they are for', () => {
   const plant = (line: string) =>
     dispatch.replace('    const uint32_t num_channels = num_block_channels', `    ${line}\n$&`);
 
-  test.each(['__threadfence_system();', 'atomicAdd(args.handle, 1);', 'cudaDeviceSynchronize();'])(
-    '%s',
-    (line) => {
-      expect(strangers(plant(line))).toHaveLength(1);
-    },
-  );
+  test.each([
+    '__threadfence_system();',
+    'atomicAdd(args.handle, 1);',
+    'cudaDeviceSynchronize();',
+    'memcpy(to, from, 64);',
+    'std::memset(to, 0, 64);',
+    '__builtin_memmove(to, from, 64);',
+  ])('%s', (line) => {
+    expect(strangers(plant(line))).toHaveLength(1);
+  });
+  test('*reinterpret_cast<Row*>(to.raw) = *reinterpret_cast<Row*>(from.raw);', () => {
+    expect(dispatch).not.toMatch(rawPointer);
+    expect(plant('*reinterpret_cast<Row*>(to.raw) = *from;')).toMatch(rawPointer);
+  });
   test.each([
     'while (ld(EPGEN_FIELD(control, abort)) == 0) {}',
     'for (;;) { if (ld(EPGEN_FIELD(control, abort)) != 0) break; }',

@@ -35,7 +35,7 @@ using AllPrograms = List<
     SendOwnFenced, SendOwnUnfenced, SendOtherFenced, SendOtherUnfenced, SendOtherIssuerFence, SendOtherEarlyFence,
     AnnounceRead, AnnounceByOther, AnnounceBySelfThenOther,
     // pulls
-    PullFenced, PullUnfenced, PullSharedFence, PullWriterFence, RelayWaited, RelayUnwaited, ReuseFenced, ReuseUnfenced,
-    ReuseTooEarly, CreditFenced, CreditUnfenced>;
+    PullFenced, PullUnfenced, PullSharedFence, PullWriterFence, RelayWaited, RelayWriterFence, RelayUnwaited,
+    ReuseFenced, ReuseUnfenced, ReuseTooEarly, CreditFenced, CreditUnfenced>;
 
 }  // namespace epgen::litmus

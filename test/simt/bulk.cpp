@@ -143,6 +143,40 @@ CASE("bulk_wait_group_read is not enough to announce a row, bulk_wait_group is")
     expect(num_torn > 10, std::to_string(num_torn) + " of 100 schedules show the early announcement");
 }
 
+/// Two loads where the bytes of one are expected.
+static void late_load_body(const Args& args) {
+    const auto smem = shared_memory<Row>();
+    const auto full = EPGEN_FIELD(smem, full);
+    const auto from = local_region(args.windows, 0, kDataRegion);
+    if (thread_idx() == 0) {
+        mbarrier_init(full, 1);
+        fence_mbarrier_init();
+        bulk_load(EPGEN_FIELD(smem, bytes), from, 128, full);
+        bulk_load(EPGEN_FIELD(smem, bytes) + 128, from, 128, full);
+        mbarrier_arrive_expect_tx(full, 128);
+        drain_mbarrier(full, 0);
+        if (args.parameter == 1) {
+            mbarrier_arrive(full);  // ends a phase more: the parity is that of the load again
+        }
+    }
+    for (uint32_t idx = 0; idx < 400; ++idx) sync_warp();
+}
+EPGEN_KERNEL(late_load, Args, late_load_body, 32, Row)
+
+CASE("a load that outlives the phase that it counts in is a fault") {
+    for (uint32_t parameter = 0; parameter < 2; ++parameter) {
+        uint32_t num_late = 0;
+        for (uint64_t seed = 1; seed <= 20; ++seed) {
+            Group group(1, seed);
+            group.enqueue_all(late_load_entry, 1, parameter);
+            group.wait();
+            expect(group.faults.size() == 1, "seed " + std::to_string(seed) + " has no fault");
+            num_late += group.fault().message.find("\"smem.full\", which was of an earlier phase") != std::string::npos;
+        }
+        expect(num_late > 10, std::to_string(num_late) + " of 20 schedules");
+    }
+}
+
 static void misuse_body(const Args& args) {
     const auto smem = shared_memory<Row>();
     const auto bytes = EPGEN_FIELD(smem, bytes);

@@ -252,12 +252,130 @@ static void pull_body(const Args& args) {
 }
 EPGEN_KERNEL(pull, Args, pull_body, 32, Stage)
 
-CASE("a fence by the writer or by the reader lets a bulk load see plain stores") {
+CASE("a fence by the reader lets a bulk load see plain stores of another rank, one by the writer doesn't") {
     expect_clean({pull_entry, 2}, 0);
-    expect_clean({pull_entry, 2}, 1);
+    expect_race({pull_entry, 2}, 1, "fence_proxy_async is missing: between the acquire and the copy, in the block");
     expect_race({pull_entry, 2}, 2, "fence_proxy_async is missing");
     expect_race({pull_entry, 2}, 3, "fence_proxy_async is missing");
     expect_race({pull_entry, 2}, 4, "fence_proxy_async is missing");
+}
+
+/// Rank 0 and rank 1 copy over the same bytes, one after the other: a store then a load, a load then a store.
+static void copies_body(const Args& args) {
+    const auto smem = shared_memory<Stage>();
+    const auto full = EPGEN_FIELD(smem, full);
+    const bool is_fenced = args.parameter % 4 == 0;
+    const bool loads_first = args.parameter >= 4;
+    if (thread_idx() == 0) {
+        mbarrier_init(full, 1);
+        fence_mbarrier_init();
+    }
+    sync_warp();
+    const auto row = data_of(args, 1);
+    if (args.rank_idx == 0) {
+        if (lane_idx() != 0) return;
+        if (loads_first) {
+            mbarrier_arrive_expect_tx(full, 256);
+            FIRST(bulk_load(EPGEN_FIELD(smem, bytes), row, 256, full));
+            wait_mbarrier(args.call(), site(), full, 0);
+        } else {
+            FIRST(bulk_store(row, EPGEN_FIELD(smem, others), 256));
+            bulk_commit_group();
+            bulk_wait_group<0>();
+        }
+        if (!is_fenced) fence_proxy_async();  // on the wrong side
+        red_add_release_sys(EPGEN_FIELD(args.control_of(1), counter), 1);
+    } else {
+        if (lane_idx() == 0) {
+            wait_acquire_sys(args.call(), site(), EPGEN_FIELD(args.control(), counter), AtLeast{1});
+            if (is_fenced) fence_proxy_async();
+            if (args.parameter % 4 == 2) fence_proxy_async_shared();
+        }
+        sync_warp();
+        if (lane_idx() != 1) return;  // what lane 0 has fenced, it has fenced for its block
+        if (loads_first) {
+            SECOND(bulk_store(row, EPGEN_FIELD(smem, others), 256));
+            bulk_commit_group();
+            bulk_wait_group<0>();
+        } else {
+            mbarrier_arrive_expect_tx(full, 256);
+            SECOND(bulk_load(EPGEN_FIELD(smem, bytes), row, 256, full));
+            wait_mbarrier(args.call(), site(), full, 0);
+        }
+    }
+}
+EPGEN_KERNEL(copies, Args, copies_body, 32, Stage)
+
+CASE("a copy after one of another rank needs a fence of its own block") {
+    for (const uint32_t loads_first : {0, 4}) {
+        expect_clean({copies_entry, 2}, loads_first);
+        for (const uint32_t mistake : {1, 2}) {
+            expect_race({copies_entry, 2}, loads_first + mistake, "fence_proxy_async is missing: between the acquire");
+        }
+    }
+}
+
+/// Two blocks of one rank: the second one's copy reads what a thread or a copy of the first one has written.
+static void near_copies_body(const Args& args) {
+    const auto smem = shared_memory<Stage>();
+    const auto full = EPGEN_FIELD(smem, full);
+    if (thread_idx() != 0) return;
+    if (block_idx() == 0) {
+        if (args.parameter < 2) {
+            FIRST(st(own_data(args), 7));
+        } else {
+            FIRST(bulk_store(data_of(args, 0), EPGEN_FIELD(smem, others), 256));
+            bulk_commit_group();
+            bulk_wait_group<0>();
+        }
+        fence_proxy_async();
+        red_add_release_sys(EPGEN_FIELD(args.control_of(0), counter), 1);
+        return;
+    }
+    mbarrier_init(full, 1);
+    fence_mbarrier_init();
+    wait_acquire_sys(args.call(), site(), EPGEN_FIELD(args.control(), counter), AtLeast{1});
+    if (args.parameter % 2 == 0) fence_proxy_async();
+    mbarrier_arrive_expect_tx(full, 256);
+    SECOND(bulk_load(EPGEN_FIELD(smem, bytes), own_data(args), 256, full));
+    wait_mbarrier(args.call(), site(), full, 0);
+}
+EPGEN_KERNEL(near_copies, Args, near_copies_body, 32, Stage)
+
+CASE("a copy after accesses of another block of its rank needs a fence of its own block") {
+    for (const uint32_t first : {0, 2}) {
+        expect_clean({near_copies_entry, 1, 2}, first);
+        expect_race({near_copies_entry, 1, 2}, first + 1, "fence_proxy_async is missing: between the acquire");
+    }
+}
+
+/// Warp 0 writes or stores by bulk, and fences or doesn't; warp 1 loads it after a barrier.
+static void one_block_body(const Args& args) {
+    const auto smem = shared_memory<Stage>();
+    const auto full = EPGEN_FIELD(smem, full);
+    if (thread_idx() == 0) {
+        mbarrier_init(full, 1);
+        fence_mbarrier_init();
+        if (args.parameter == 0) {
+            st(own_data(args), 7);
+            fence_proxy_async();
+        } else {
+            bulk_store(data_of(args, 0), EPGEN_FIELD(smem, others), 256);
+            bulk_commit_group();
+            bulk_wait_group<0>();
+        }
+    }
+    sync_block();
+    if (thread_idx() != 40) return;
+    mbarrier_arrive_expect_tx(full, 256);
+    bulk_load(EPGEN_FIELD(smem, bytes), own_data(args), 256, full);
+    wait_mbarrier(args.call(), site(), full, 0);
+}
+EPGEN_KERNEL(one_block, Args, one_block_body, 64, Stage)
+
+CASE("within a block a writer's fence counts, and a copy needs none after another") {
+    expect_clean({one_block_entry, 1}, 0);
+    expect_clean({one_block_entry, 1}, 1);
 }
 
 /// A fence of shared memory where global memory needs one.
@@ -294,10 +412,10 @@ static void announce_kernel_body(const Args& args) {
     const auto full = EPGEN_FIELD(smem, full);
     if (thread_idx() != 0) return;
     if (args.rank_idx == 0) {
-        if (args.parameter == 1) fence_proxy_async();
         st_release_sys(EPGEN_FIELD(args.control_of(1), word), pack_word(1, 1));
     } else {
         wait_acquire_sys(args.call(), site(), EPGEN_FIELD(args.control(), word), HasEpoch{1});
+        if (args.parameter == 1) fence_proxy_async();
     }
     mbarrier_init(full, 1);
     fence_mbarrier_init();

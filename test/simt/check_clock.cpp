@@ -144,7 +144,8 @@ CASE("knowledge that changes is a copy where others share it") {
 }
 
 static Stamp write_of(uint32_t number) {
-    return {simt::check::Component(simt::check::Plane::thread, {0, 0, 0}), number, 0, 0, simt::Scope::none, true};
+    const simt::check::Component component(simt::check::Plane::thread, {0, 0, 0});
+    return {component, number, 0, 0, true, simt::Scope::none, simt::check::kAnyExtent};
 }
 
 CASE("every byte has the history of the accesses that touched it") {

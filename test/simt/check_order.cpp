@@ -346,6 +346,29 @@ CASE("atomics race with weak accesses only") {
     expect_race({strong_entry, 1}, 1, "no synchronisation between them");
 }
 
+/// A strong store of 64 bits, and a strong wait for one half of them or for all.
+static void halves_body(const Args& args) {
+    if (thread_idx() != 0) return;
+    if (args.rank_idx == 0) {
+        FIRST(st_relaxed_sys(EPGEN_FIELD(args.control_of(1), word), pack_word(1, 1)));
+        return;
+    }
+    const auto word = EPGEN_FIELD(args.control(), word);
+    if (args.parameter == 2) {
+        wait_relaxed_sys(args.call(), site(), word, HasEpoch{1});
+        return;
+    }
+    const auto half = make_local(reinterpret_cast<uint32_t*>(word.raw), 2, "half") + args.parameter;
+    SECOND(wait_relaxed_sys(args.call(), site(), half, AtLeast{1}));
+}
+EPGEN_KERNEL(halves, Args, halves_body, 32, Words)
+
+CASE("strong accesses of different bytes of a word race") {
+    expect_race({halves_entry, 2}, 0, "no synchronisation between them");
+    expect_race({halves_entry, 2}, 1, "no synchronisation between them");
+    expect_clean({halves_entry, 2}, 2);
+}
+
 /// The first write is weak; atomics that are ordered after it don't make others ordered.
 static void hidden_body(const Args& args) {
     const auto word = EPGEN_FIELD(shared_memory<Words>(), words);

@@ -2,7 +2,7 @@
 #include <cstring>
 #include <set>
 
-#include "harness.hpp"
+#include "check.hpp"
 
 namespace epgen::test::weak {
 
@@ -328,6 +328,36 @@ CASE("a row that was only read from its source may be announced before it is the
     const auto is_torn = [](Group& group) { return group.control(1).results[0] < 256; };
     expect_weak(count_weak(row_entry, 2, 0, is_torn), false, "bulk_wait_group");
     expect_weak(count_weak(row_entry, 2, 1, is_torn), true, "bulk_wait_group_read");
+}
+
+/// Rank 0 waits for its own store, which may still fly over the release of rank 1 that has landed in the word.
+static void own_store_body(const Args& args) {
+    if (thread_idx() != 0) return;
+    const auto word = EPGEN_FIELD(args.control_of(0), word);
+    if (args.rank_idx == 1) {
+        FIRST(st(data_of(args, 0), 7));
+        st_release_sys(word, pack_word(1, 1));
+        red_add_release_sys(EPGEN_FIELD(args.control_of(0), counter), 1);
+        return;
+    }
+    wait_relaxed_sys(args.call(), site(), EPGEN_FIELD(args.control(), counter), AtLeast{1});
+    st_relaxed_sys(word, pack_word(2, 2));
+    wait_acquire_sys(args.call(), site(), EPGEN_FIELD(args.control(), word), HasEpoch{2});
+    SECOND(ld(own_data(args)));
+}
+EPGEN_KERNEL(own_store, Args, own_store_body, 32, Stage)
+
+CASE("who sees a store of its own acquires nothing from the store that it flies over") {
+    for (uint64_t seed = 1; seed <= 40; ++seed) {
+        std::vector<RaceReport> races;
+        MachineOptions options = weak_memory();
+        options.check_races = true;
+        options.on_race = [&races](const RaceReport& report) { races.push_back(report); };
+        Group group(2, seed, options);
+        group.enqueue_all(own_store_entry, 1);
+        expect(group.wait() == Status::done, group.fault().message);
+        expect_one(races, "is relaxed where", "seed " + std::to_string(seed) + ": ");
+    }
 }
 
 CASE("seeds replay exactly with both detectors") {

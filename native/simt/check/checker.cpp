@@ -1,8 +1,6 @@
 #include "simt/check/checker.hpp"
 
 #include <algorithm>
-#include <stdexcept>
-#include <string>
 
 #include "simt/block.hpp"
 #include "simt/bulk.hpp"
@@ -41,10 +39,6 @@ void Checker::add_region(const MemoryRegion& region) {
 
 void Checker::kernel_starts(const Launch& launch) {
     const uint32_t num_blocks = launch.kernel.grid;
-    if (num_blocks >= kStreamBlock) {
-        throw std::length_error("races are checked in kernels of up to " + std::to_string(kStreamBlock - 1) +
-                                " blocks but " + launch.kernel.entry->name + " has " + std::to_string(num_blocks));
-    }
     RankView& rank = state_->ranks[launch.rank_idx];
     LaunchView& view = rank.launch;
     view.rank_idx = launch.rank_idx;
@@ -94,13 +88,10 @@ void Checker::block_ends(const Block& block) {
     LaunchView& launch = *view.launch;
     const Known* newest = nullptr;
     for (const View& thread : view.threads) {
-        launch.newest_number = std::max({launch.newest_number, thread.number, thread.newest_group});
         if (newest == nullptr || !(*newest == thread.known)) launch.end.join(thread.known, state_->pool);
         newest = &thread.known;
     }
-    for (const MbarrierView& mbarrier : view.mbarriers) {
-        launch.newest_number = std::max(launch.newest_number, launch.first_number + mbarrier.phase);
-    }
+    launch.newest_number = std::max(launch.newest_number, view.newest_number());
     Knowledge& end = launch.end.own(state_->pool);
     for (uint32_t first = 0; first < view.threads.size(); first += kLanes) {
         state_->share_own(end, &view.threads[first]);
@@ -115,8 +106,8 @@ void Checker::stream_access(uint32_t rank_idx, AccessKind kind, const void* data
     const bool is_write = kind != AccessKind::load;
     const uint32_t site = state.sites.number_of({what, nullptr, {"", 0}, nullptr, Agent::stream});
     const Component component(Plane::thread, {rank_idx, kStreamBlock, 0});
-    const Subject subject{{component, ++rank.newest_number, site, 0, Scope::none, is_write}, nullptr,
-                          rank.known.get()};
+    const Stamp stamp{component, ++rank.newest_number, site, 0, is_write, Scope::none, kAnyExtent};
+    const Subject subject{stamp, nullptr, rank.known.get()};
     if (Shadow* shadow = state.shadow_of(nullptr, data)) {
         Trail trail;
         state.touch(subject, trail, *shadow, data, bytes);
@@ -130,14 +121,14 @@ void Checker::host_reads(uint32_t rank_idx, const void* word, const void* data, 
     Shadow* shadow = state.shadow_of(nullptr, data);
     if (shadow == nullptr) return;
     Known known = Known::nothing(state.pool);
-    state.words.for_each(reinterpret_cast<uintptr_t>(word), sizeof(uint32_t), [&](const Word& it) {
-        for (const ReleasedClock& released : it.released) {
+    if (const Word* found = state.words.find(reinterpret_cast<uintptr_t>(word), sizeof(uint32_t))) {
+        for (const ReleasedClock& released : found->released) {
             if (released.scope == Scope::sys) known.join(released.known, state.pool);
         }
-    });
+    }
     const uint32_t site = state.sites.number_of({"host", nullptr, {"", 0}, nullptr, Agent::host});
     // As strong as what announces the memory, which is among what is read.
-    const Stamp stamp{Component(Plane::thread, {rank_idx, kStreamBlock, 0}), 0, site, 0, Scope::sys, false};
+    const Stamp stamp{Component(Plane::thread, {rank_idx, kStreamBlock, 0}), 0, site, 0, false, Scope::sys, kAnyExtent};
     const Subject subject{stamp, nullptr, known.get(), Fenced::global, /*is_host=*/true};
     shadow->update(reinterpret_cast<uintptr_t>(data), bytes, state.histories,
                    [&](Histories::Id history, uintptr_t at) {
@@ -151,8 +142,9 @@ void Checker::access(Fiber& fiber, const Access& access) {
     Shadow* shadow = state_->shadow_of(view.block, access.address);
     if (shadow == nullptr) return;
     const bool is_write = access.kind != AccessKind::load;
-    const Subject subject = state_->subject(view, site_of(access), is_write,
-                                            access.order == Order::weak ? Scope::none : access.scope);
+    const Scope scope = access.order == Order::weak ? Scope::none : access.scope;
+    const Subject subject = state_->subject(view, site_of(access), is_write, scope,
+                                            extent_of(scope, access.address, access.bytes));
     state_->touch(subject, view.trails[is_write], *shadow, access.address, access.bytes);
 }
 
@@ -169,35 +161,41 @@ ReleasedClock Checker::stored(Fiber& fiber, const Access& access) {
     if (access.order != Order::release && access.order != Order::relaxed) return {};
     View& view = *fiber.view;
     const uint32_t number = view.number;
-    const Known known = access.order == Order::release ? state_->release(view) : view.known;
-    return {known, access.order, access.scope, view.component.position(), number, access.place};
+    Known known = access.order == Order::release ? state_->release(view) : view.known;
+    if (access.order == Order::release) known.own(state_->pool).leave_fences();
+    return {std::move(known), access.order, access.scope, view.component.position(), number, access.place};
 }
 
 void Checker::store_visible(const void* data, uint32_t bytes, bool is_rmw, const ReleasedClock& released) {
     state_->words.store(reinterpret_cast<uintptr_t>(data), bytes, is_rmw, released, state_->pool);
 }
 
-void Checker::loaded(Fiber& fiber, const Access& access) {
+void Checker::loaded(Fiber& fiber, const Access& access, const ReleasedClock* in_flight) {
     View& view = *fiber.view;
     const Position here = view.component.position();
     const auto hint = [&](Hint::Kind kind, const ReleasedClock& released, Place place) {
         const Component writer(Plane::thread, released.position);
         state_->hints.add({kind, place, released.known, writer, released.number, view.component, view.number});
     };
-    state_->words.for_each(reinterpret_cast<uintptr_t>(access.address), access.bytes, [&](const Word& word) {
-        for (const ReleasedClock& released : word.released) {
-            if (!reaches(released.scope, released.position, here)) {
-                hint(Hint::Kind::narrow_release, released, released.place);
-            } else if (!reaches(access.scope, here, released.position)) {
-                hint(Hint::Kind::narrow_acquire, released, access.place);
-            } else if (access.order != Order::acquire) {
-                hint(Hint::Kind::relaxed_load, released, access.place);
-            } else {
-                view.block->memo_of(view).join(view.known, released.known, state_->pool);
-            }
+    const auto observe = [&](const ReleasedClock& released) {
+        if (!reaches(released.scope, released.position, here)) {
+            hint(Hint::Kind::narrow_release, released, released.place);
+        } else if (!reaches(access.scope, here, released.position)) {
+            hint(Hint::Kind::narrow_acquire, released, access.place);
+        } else if (access.order != Order::acquire) {
+            hint(Hint::Kind::relaxed_load, released, access.place);
+        } else {
+            view.block->memo_of(view).join(view.known, released.known, state_->pool);
         }
-        if (word.relaxed.known) hint(Hint::Kind::relaxed_store, word.relaxed, word.relaxed.place);
-    });
+    };
+    if (in_flight != nullptr) {
+        if (in_flight->order == Order::release) observe(*in_flight);
+        return;
+    }
+    const Word* word = state_->words.find(reinterpret_cast<uintptr_t>(access.address), access.bytes);
+    if (word == nullptr) return;
+    for (const ReleasedClock& released : word->released) observe(released);
+    if (word->relaxed.known) hint(Hint::Kind::relaxed_store, word->relaxed, word->relaxed.place);
 }
 
 void Checker::meet_warp(Fiber* const* lanes) {
@@ -223,8 +221,8 @@ void Checker::mbarrier_init(Fiber& fiber, const void* mbarrier, const char* obje
     BlockView& block = *fiber.view->block;
     const auto slot = static_cast<uint32_t>(block.mbarriers.size());
     if (slot >= LaunchView::kMaxMbarriers) {
-        throw std::length_error("races are checked in blocks of up to " + std::to_string(LaunchView::kMaxMbarriers) +
-                                " mbarriers");
+        raise(FaultKind::limit, place, "mbarrier_init on \"%s\": races are checked in blocks of up to %u mbarriers",
+              object, LaunchView::kMaxMbarriers);
     }
     const Access access{AccessKind::store, Order::weak, Scope::none, Space::shared,     "mbarrier_init",
                         object,            mbarrier,    8,           place};
@@ -284,8 +282,8 @@ void Checker::bulk_issued(Fiber& fiber, const BulkCopy& copy) {
     }
     const auto touch_end = [&](Component component, const BulkEnd& end, bool is_write, bool is_shared) {
         const uint32_t site = state.sites.number_of({copy.name(), end.name, copy.place, nullptr, agent});
-        const Subject subject{{component, number, site, thread_idx, Scope::none, is_write}, &view, view.known.get(),
-                              is_shared ? Fenced::shared : Fenced::global};
+        const Stamp stamp{component, number, site, thread_idx, is_write, Scope::none, kAnyExtent};
+        const Subject subject{stamp, &view, view.known.get(), is_shared ? Fenced::shared : Fenced::global};
         Shadow* shadow = state.shadow_of(is_shared ? view.block : nullptr, end.data);
         if (shadow == nullptr) return;
         Trail trail;
@@ -317,15 +315,7 @@ void Checker::proxy_fence(Fiber& fiber, bool shared_only, Place place) {
     if (!(memo.before_fence == view.known) || memo.is_fence_of_shared != shared_only) {
         memo.before_fence = memo.after_fence = view.known;
         memo.is_fence_of_shared = shared_only;
-        for (const Fenced fenced : {Fenced::shared, Fenced::global}) {
-            const auto idx = static_cast<uint32_t>(fenced);
-            if ((shared_only && fenced == Fenced::global) ||
-                view.known->fenced[idx].is_same(view.known->plane(Plane::thread))) {
-                continue;
-            }
-            Knowledge& known = memo.after_fence.own(state_->pool);
-            known.fenced[idx] = known.plane(Plane::thread);
-        }
+        if (!view.known->is_carried_over(shared_only)) memo.after_fence.own(state_->pool).carry_over(shared_only);
     }
     view.known = memo.after_fence;
     view.has_own_fenced = true;
@@ -335,7 +325,12 @@ void Checker::proxy_fence(Fiber& fiber, bool shared_only, Place place) {
 void Checker::forget() {
     State& state = *state_;
     for (const auto& region : state.regions) region->shadow.clear(state.histories);
-    while (!state.blocks.empty()) state.end_block(*state.blocks.back());
+    while (!state.blocks.empty()) {
+        BlockView& block = *state.blocks.back();
+        // What the ranks know of it stays: nothing else may get its numbers.
+        block.launch->newest_number = std::max(block.launch->newest_number, block.newest_number());
+        state.end_block(block);
+    }
     state.words.clear();
     state.hints.clear();
     for (RankView& rank : state.ranks) {

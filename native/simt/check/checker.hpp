@@ -1,6 +1,7 @@
 // The happens-before checker: every two accesses to the same bytes, one of them a write, have to be ordered by
 // synchronisation, or be strong on both sides with scopes that reach each other. Exact for each thread, and for each
-// bulk copy as an agent of its own. What it finds doesn't depend on what the schedule happened to show.
+// bulk copy as an agent of its own. What it finds depends on the synchronisation that the schedule showed, not on when
+// accesses happened.
 //
 // The engine calls it on the machine thread, fibers included; it needs no more than 2 KB of their stacks. What the
 // engine adds for it:
@@ -47,6 +48,8 @@ struct ReleasedClock {
 
 class Checker {
 public:
+    static constexpr uint32_t kMaxBlocks = kStreamBlock - 1;
+
     Checker(uint32_t num_ranks, std::function<void(const RaceReport&)> on_race);
     ~Checker();
     Checker(const Checker&) = delete;
@@ -78,8 +81,9 @@ public:
     ReleasedClock stored(Fiber& fiber, const Access& access);
     /// In the order in which stores become visible.
     void store_visible(const void* data, uint32_t bytes, bool is_rmw, const ReleasedClock& released);
-    /// For strong loads, acquire or relaxed: the second joins nothing, but tells what an acquire would have.
-    void loaded(Fiber& fiber, const Access& access);
+    /// For strong loads, acquire or relaxed: the second joins nothing, but tells what an acquire would have. Where the
+    /// value comes from a store that is not in memory yet, `in_flight` is what that carries.
+    void loaded(Fiber& fiber, const Access& access, const ReleasedClock* in_flight = nullptr);
 
     // Rendezvous
     void meet_warp(Fiber* const* lanes);
@@ -101,7 +105,7 @@ public:
     /// When it is issued, with all members set that don't change. Checks both ends, also against what comes later.
     void bulk_issued(Fiber& fiber, const BulkCopy& copy);
     /// A wait promises that all groups of this thread numbered below `end_group` are complete, or have read their
-    /// sources: `open_number() - num_newest`, whatever else happens to be complete. Group numbers only grow.
+    /// sources: `open_number() - num_newest`, whatever else happens to be complete. A thread's group numbers only grow.
     void groups_waited(Fiber& fiber, uint32_t end_group, bool read_only, Place place);
     void proxy_fence(Fiber& fiber, bool shared_only, Place place);
 

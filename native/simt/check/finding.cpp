@@ -30,10 +30,13 @@ bool contains(const Knowledge& known, const Stamp& stamp) {
 }
 
 /// The access is known to the thread that issues the copy, but not to the async proxy.
-std::string fence_remedy(const Subject& subject) {
-    std::string text = std::string(fence_name(subject.fenced)) +
-                       " is missing: by the thread of the first access before it releases, or by the thread of the "
-                       "copy before it issues it";
+std::string fence_remedy(const Stamp& first, const Subject& subject) {
+    std::string text = std::string(fence_name(subject.fenced)) + " is missing: ";
+    text += is_of_same_block(first, subject.stamp)
+                ? "by the thread of the first access before it releases, or by the thread of the copy before it issues "
+                  "it"
+                : "between the acquire and the copy, in the block of the copy; one on the other side does nothing for "
+                  "it";
     const View& view = *subject.view;
     if (subject.fenced == Fenced::global && view.shared_fence_place.file != nullptr) {
         text += "; fence_proxy_async_shared at " + text_of(view.shared_fence_place) + " is for shared memory only";
@@ -90,7 +93,7 @@ std::string hint_remedy(const Hint& hint) {
 std::string Checker::State::remedy(const Stamp& first, const Subject& second) const {
     const Component component = first.component;
     const bool is_async = second.stamp.component.is_async();
-    if (is_async && !component.is_async() && knows(second, first)) return fence_remedy(second);
+    if (is_async && knows(second, first)) return fence_remedy(first, second);
 
     const BlockView* block = component.position().block_idx == kStreamBlock ? nullptr : block_of(ranks, first);
     if (component.plane() == Plane::mbarrier) return mbarrier_remedy(first, block);
@@ -104,7 +107,7 @@ std::string Checker::State::remedy(const Stamp& first, const Subject& second) co
     if (component.is_async() && !has_waited) return group_remedy(first, second, owner);
 
     const Hint* hint = hints.find([&](const Hint& it) {
-        const Stamp read{it.reader, it.reader_number, 0, 0, Scope::none, false};
+        const Stamp read{it.reader, it.reader_number, 0, 0, false, Scope::none, kAnyExtent};
         const bool has_stored = it.writer == component && it.writer_number >= first.number;
         return knows(second, read) && (has_stored || contains(*it.known, first));
     });
@@ -142,7 +145,7 @@ RaceSide Checker::State::side(const Stamp& stamp) const {
             position.block_idx == kStreamBlock ? 0 : position.block_idx,
             stamp.thread_idx / kLanes,
             stamp.thread_idx % kLanes,
-            stamp.is_write,
+            stamp.is_write != 0,
             stamp.component.is_async() ? Proxy::async : Proxy::generic,
             site.agent};
 }

@@ -1,14 +1,16 @@
 #include "simt/check/history.hpp"
 
+#include <algorithm>
 #include <bit>
 #include <cstdlib>
 #include <cstring>
 #include <new>
+#include <utility>
 
 namespace epgen::simt::check {
 
 Histories::~Histories() {
-    for (std::byte* chunk : chunks_) std::free(chunk);
+    for (std::byte* allocation : allocations_) std::free(allocation);
 }
 
 Histories::Id Histories::take_units(uint32_t size_class) {
@@ -16,14 +18,22 @@ Histories::Id Histories::take_units(uint32_t size_class) {
         std::memcpy(&free_[size_class], unit(id), sizeof(Id));
         return id;
     }
-    if (num_used_ + num_units(size_class) > kChunkUnits) {
-        auto* chunk = static_cast<std::byte*>(std::malloc(uint64_t{kChunkUnits} * kUnit));
-        if (chunk == nullptr) throw std::bad_alloc();
-        num_used_ = chunks_.empty() ? 1 : 0;  // nothing has id 0
-        chunks_.push_back(chunk);
+    const uint32_t wanted = num_units(size_class);
+    if (chunks_.empty() || (wanted < kChunkUnits && wanted > end_ - next_)) {
+        next_ = std::max(add_chunks(1), Id{1});  // nothing has id 0
+        end_ = next_ / kChunkUnits * kChunkUnits + kChunkUnits;
     }
-    const Id id = static_cast<Id>(chunks_.size() - 1) * kChunkUnits + num_used_;
-    num_used_ += num_units(size_class);
+    if (wanted >= kChunkUnits) return add_chunks(wanted / kChunkUnits);
+    return std::exchange(next_, next_ + wanted);
+}
+
+Histories::Id Histories::add_chunks(uint32_t num_chunks) {
+    constexpr uint64_t kChunkBytes = uint64_t{kChunkUnits} * kUnit;
+    auto* allocation = static_cast<std::byte*>(std::malloc(num_chunks * kChunkBytes));
+    if (allocation == nullptr) throw std::bad_alloc();
+    allocations_.push_back(allocation);
+    const Id id = static_cast<Id>(chunks_.size()) * kChunkUnits;
+    for (uint32_t idx = 0; idx < num_chunks; ++idx) chunks_.push_back(allocation + idx * kChunkBytes);
     return id;
 }
 
@@ -35,7 +45,7 @@ void Histories::free(Id id, uint32_t size_class) {
 Histories::Id Histories::take(uint32_t num_stamps) {
     const uint32_t size_class = num_stamps < 4 ? num_stamps : static_cast<uint32_t>(std::bit_width(num_stamps)) + 1;
     const Id id = take_units(size_class);
-    header(id) = {1, 0, 0, size_class, 0};
+    header(id) = {1, 0, 0, size_class};
     return id;
 }
 

@@ -12,7 +12,8 @@ namespace epgen::simt::check {
 class Histories {
 public:
     using Id = uint32_t;  // below 2^31; 0 is the empty one, which isn't counted
-    static constexpr uint32_t kMaxStamps = 4095;
+    /// All threads of eight ranks with sixteen blocks twice over. A history that would need more is a fault.
+    static constexpr uint32_t kMaxStamps = (1 << 18) - 1;
 
     Histories() = default;
     ~Histories();
@@ -52,14 +53,13 @@ private:
     static constexpr uint32_t kUnit = 16;
     static constexpr uint32_t kChunkUnits = 1 << 14;
     static constexpr uint32_t kQuarters = 0;  // size class of one unit
-    static constexpr uint32_t kNumClasses = 14;
+    static constexpr uint32_t kNumClasses = 20;
 
     struct Header {
         uint32_t num_refs;
-        uint16_t count;
-        uint16_t num_writes;
+        uint32_t count;
+        uint32_t num_writes;
         uint32_t size_class;
-        uint32_t unused;
     };
     static_assert(sizeof(Header) == kUnit && sizeof(Stamp) == kUnit);
 
@@ -70,10 +70,14 @@ private:
     Header& header(Id id) const { return *reinterpret_cast<Header*>(unit(id)); }
     Stamp* first(Id id) const { return reinterpret_cast<Stamp*>(unit(id) + kUnit); }
     Id take_units(uint32_t size_class);
+    /// The first unit of as many chunks in a row.
+    Id add_chunks(uint32_t num_chunks);
     void free(Id id, uint32_t size_class);
 
     std::vector<std::byte*> chunks_;
-    uint32_t num_used_ = kChunkUnits;  // units of the newest chunk
+    std::vector<std::byte*> allocations_;  // of one or more chunks
+    Id next_ = 0;  // unused units of the newest single chunk
+    Id end_ = 0;
     Id free_[kNumClasses] = {};
 };
 

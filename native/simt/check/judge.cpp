@@ -1,7 +1,9 @@
 // Which earlier accesses a new one is ordered after, and what is remembered of both.
 #include <algorithm>
+#include <cstdio>
 
 #include "simt/check/state.hpp"
+#include "simt/engine.hpp"
 
 namespace epgen::simt::check {
 
@@ -42,9 +44,18 @@ bool Checker::State::has_carried_over(const Subject& subject, const Stamp& earli
            view.block->launch->start->plane(Plane::thread).number_of(position) >= earlier.number;
 }
 
+/// For a copy of another block before one of the async proxy: causality within that proxy ends with the block.
+bool Checker::State::has_carried_over_copy(const Subject& subject, const Stamp& earlier) const {
+    const Position position = earlier.component.position();
+    const Plane plane = earlier.component.plane();
+    return subject.known->carried_of(plane).number_of(position) >= earlier.number ||
+           subject.view->block->launch->start->plane(plane).number_of(position) >= earlier.number;
+}
+
 bool Checker::State::is_ordered(const Subject& subject, const Stamp& earlier) const {
-    if (subject.stamp.component.is_async() && !earlier.component.is_async()) return has_carried_over(subject, earlier);
-    return knows(subject, earlier);
+    if (!subject.stamp.component.is_async()) return knows(subject, earlier);
+    if (!earlier.component.is_async()) return has_carried_over(subject, earlier);
+    return is_of_same_block(subject.stamp, earlier) ? knows(subject, earlier) : has_carried_over_copy(subject, earlier);
 }
 
 /// Whether whatever races with `earlier` from now on races with the subject too. `earlier` has been judged.
@@ -52,10 +63,8 @@ bool Checker::State::supersedes(const Subject& subject, const Stamp& earlier) co
     const Stamp& stamp = subject.stamp;
     if (!stamp.is_write && earlier.is_write) return false;
     if (stamp.is_strong()) {
-        if (!earlier.is_strong()) return false;
-        const Position here = stamp.component.position();
-        const Position there = earlier.component.position();
-        const bool is_near = here.rank_idx == there.rank_idx && here.block_idx == there.block_idx;
+        if (!earlier.is_strong() || earlier.extent != stamp.extent) return false;
+        const bool is_near = is_of_same_block(stamp, earlier);
         if (earlier.scope < stamp.scope || (stamp.scope != Scope::sys && !is_near)) return false;
     }
     if (!stamp.is_write && stamp.component.is_async()) {
@@ -116,6 +125,17 @@ Histories::Id Checker::State::next(const Subject& subject, Trail& trail, Histori
     return after;
 }
 
+/// The history has no room for the subject: that must not go unnoticed.
+Histories::Id Checker::State::lose(const Subject& subject, Histories::Id history) {
+    const Position position = subject.stamp.component.position();
+    char text[128];
+    std::snprintf(text, sizeof text, "%s: more than %u accesses to the same bytes that nothing orders",
+                  sites[subject.stamp.site].what, Histories::kMaxStamps);
+    engine().post_fault(FaultKind::limit, sites[subject.stamp.site].place, position.rank_idx,
+                        position.block_idx == kStreamBlock ? 0 : position.block_idx, subject.stamp.thread_idx, text);
+    return history;
+}
+
 /// After a strong write: weak accesses stay, since other strong ones race with them.
 Histories::Id Checker::State::with_write(const Subject& subject, Histories::Id before) {
     const std::span<const Stamp> stamps = histories.stamps(before);
@@ -127,13 +147,11 @@ Histories::Id Checker::State::with_write(const Subject& subject, Histories::Id b
     }
     const auto stays = [&](const Stamp& earlier) { return !is_tidied || !supersedes(subject, earlier); };
     const auto num_kept = static_cast<uint32_t>(std::count_if(stamps.begin(), stamps.end(), stays));
-    uint32_t room = std::min(num_kept, Histories::kMaxStamps - 1);
-    const Histories::Id after = histories.take(room + 1);
+    if (num_kept >= Histories::kMaxStamps) return lose(subject, before);
+    const Histories::Id after = histories.take(num_kept + 1);
     histories.append(after, subject.stamp);
     for (const Stamp& earlier : stamps) {
-        if (room == 0 || !stays(earlier)) continue;
-        histories.append(after, earlier);
-        --room;
+        if (stays(earlier)) histories.append(after, earlier);
     }
     return after;
 }
@@ -149,7 +167,7 @@ Histories::Id Checker::State::with_read(const Subject& subject, Histories::Id be
         for (std::size_t idx = stamps.size(); idx > num_writes && idx > stamps.size() - kShort; --idx) {
             const Stamp& earlier = stamps[idx - 1];
             if (earlier.component == stamp.component && earlier.scope >= stamp.scope &&
-                earlier.number <= stamp.number) {
+                (!stamp.is_strong() || earlier.extent == stamp.extent) && earlier.number <= stamp.number) {
                 histories.replace(before, static_cast<uint32_t>(idx - 1), stamp);
                 return before;
             }
@@ -161,22 +179,19 @@ Histories::Id Checker::State::with_read(const Subject& subject, Histories::Id be
     }
     const bool is_tidied = stamps.size() <= kShort || histories.is_full(before);
     const auto stays = [&](const Stamp& earlier) { return !is_tidied || !supersedes(subject, earlier); };
-    auto num_kept = static_cast<uint32_t>(std::count_if(reads.begin(), reads.end(), stays));
+    const auto num_kept = static_cast<uint32_t>(std::count_if(reads.begin(), reads.end(), stays));
     if (num_kept == reads.size() && !is_shared && !histories.is_full(before)) {
         histories.append(before, stamp);
         return before;
     }
-    if (num_writes + 1 >= Histories::kMaxStamps) return before;
-    num_kept = std::min(num_kept, Histories::kMaxStamps - 1 - num_writes);
-    // Room for as many again: the next tidying is that far off.
     const uint32_t num_stamps = num_writes + num_kept + 1;
+    if (num_stamps > Histories::kMaxStamps) return lose(subject, before);
+    // Room for as many again: the next tidying is that far off.
     const Histories::Id after =
         histories.take(num_stamps <= kShort ? num_stamps : std::min(2 * num_stamps, Histories::kMaxStamps));
     for (const Stamp& write : stamps.first(num_writes)) histories.append(after, write);
     for (const Stamp& earlier : reads) {
-        if (num_kept == 0 || !stays(earlier)) continue;
-        histories.append(after, earlier);
-        --num_kept;
+        if (stays(earlier)) histories.append(after, earlier);
     }
     histories.append(after, stamp);
     return after;

@@ -6,6 +6,26 @@ namespace epgen::simt::check {
 
 Known Known::nothing(Pool& pool) { return Known(new (pool.take(sizeof(Knowledge))) Knowledge); }
 
+void Knowledge::carry_over(bool shared_only) {
+    fenced[static_cast<uint32_t>(Fenced::shared)] = plane(Plane::thread);
+    if (shared_only) return;
+    fenced[static_cast<uint32_t>(Fenced::global)] = plane(Plane::thread);
+    for (uint32_t idx = 0; idx < kNumAsyncPlanes; ++idx) carried[idx] = planes[idx + 1];
+}
+
+bool Knowledge::is_carried_over(bool shared_only) const {
+    if (!fenced[static_cast<uint32_t>(Fenced::shared)].is_same(plane(Plane::thread))) return false;
+    if (shared_only) return true;
+    bool is_same = fenced[static_cast<uint32_t>(Fenced::global)].is_same(plane(Plane::thread));
+    for (uint32_t idx = 0; idx < kNumAsyncPlanes; ++idx) is_same &= carried[idx].is_same(planes[idx + 1]);
+    return is_same;
+}
+
+void Knowledge::leave_fences() {
+    for (Clock& clock : fenced) clock = {};
+    for (Clock& clock : carried) clock = {};
+}
+
 void Known::free() {
     shared_->~Knowledge();
     Pool::give_back(shared_, sizeof(Knowledge));
@@ -39,6 +59,9 @@ void Known::join(const Known& other, Pool& pool) {
     }
     for (uint32_t idx = 0; idx < kNumFenced; ++idx) {
         join_part(joined.fenced[idx], shared_->fenced[idx], other->fenced[idx]);
+    }
+    for (uint32_t idx = 0; idx < kNumAsyncPlanes; ++idx) {
+        join_part(joined.carried[idx], shared_->carried[idx], other->carried[idx]);
     }
     if (is_mine) return;
     if (is_others) {

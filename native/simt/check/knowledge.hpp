@@ -12,6 +12,7 @@ namespace epgen::simt::check {
 /// group; the bulk loads of an mbarrier by phase.
 enum class Plane : uint8_t { thread, bulk_source, bulk_write, mbarrier };
 constexpr uint32_t kNumPlanes = 4;
+constexpr uint32_t kNumAsyncPlanes = 3;  // all but that of threads
 
 /// Which memory a proxy fence covers.
 enum class Fenced : uint8_t { global, shared };
@@ -20,10 +21,19 @@ constexpr uint32_t kNumFenced = 2;
 struct Knowledge {
     uint32_t num_refs = 0;
     Clock planes[kNumPlanes];
-    Clock fenced[kNumFenced];  // the part of the plane of threads that a fence has carried over to the async proxy
+    // The parts that a proxy fence of this block has carried over to its copies: what threads did, by the memory that
+    // the fence covers, and what copies did, which those of other blocks need. A fence is nothing to other blocks.
+    Clock fenced[kNumFenced];
+    Clock carried[kNumAsyncPlanes];
 
     Clock& plane(Plane plane) { return planes[static_cast<uint32_t>(plane)]; }
     const Clock& plane(Plane plane) const { return planes[static_cast<uint32_t>(plane)]; }
+    const Clock& carried_of(Plane plane) const { return carried[static_cast<uint32_t>(plane) - 1]; }
+    /// What a fence does.
+    void carry_over(bool shared_only);
+    bool is_carried_over(bool shared_only) const;
+    /// What a release to other blocks leaves out.
+    void leave_fences();
 };
 
 /// A share in a Knowledge; may be empty.

@@ -1,6 +1,7 @@
 // One access as the shadow of its bytes remembers it.
 #pragma once
 
+#include <bit>
 #include <cstdint>
 
 #include "simt/access.hpp"
@@ -23,13 +24,22 @@ struct Component {
     bool operator==(const Component&) const = default;
 };
 
+/// Which bytes of sixteen a strong access covers: those of two strong ones have to be the same. Weak ones, for whom it
+/// doesn't matter, are alike everywhere.
+constexpr uint8_t kAnyExtent = 0;
+inline uint8_t extent_of(Scope scope, const void* address, uint32_t bytes) {
+    if (scope == Scope::none) return kAnyExtent;
+    return static_cast<uint8_t>((reinterpret_cast<uintptr_t>(address) & 15) << 3 | std::bit_width(bytes));
+}
+
 struct Stamp {
     Component component;
     uint32_t number;
     uint32_t site;  // what and where, see Sites
-    uint16_t thread_idx;  // of the thread that issued it
+    uint16_t thread_idx : 15;  // of the thread that issued it
+    uint16_t is_write : 1;
     Scope scope;  // none: a weak access
-    bool is_write;
+    uint8_t extent;
 
     bool is_strong() const { return scope != Scope::none; }
     bool operator==(const Stamp&) const = default;
@@ -47,8 +57,13 @@ inline bool reaches(Scope scope, Position from, Position to) {
     return false;
 }
 
-/// Strong on both sides, each in the scope of the other.
+inline bool is_of_same_block(const Stamp& a, const Stamp& b) {
+    return reaches(Scope::block, a.component.position(), b.component.position());
+}
+
+/// Strong on both sides, each in the scope of the other, and of the same bytes.
 inline bool are_strong(const Stamp& a, const Stamp& b) {
+    if (a.extent != b.extent && a.extent != kAnyExtent && b.extent != kAnyExtent) return false;
     const Position of_a = a.component.position();
     const Position of_b = b.component.position();
     return reaches(a.scope, of_a, of_b) && reaches(b.scope, of_b, of_a);

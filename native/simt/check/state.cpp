@@ -13,9 +13,9 @@ void WarpMemo::join(Known& known, const Known& released, Pool& pool) {
     known = joined;
 }
 
-Subject Checker::State::subject(const View& view, const Site& site, bool is_write, Scope scope) {
+Subject Checker::State::subject(const View& view, const Site& site, bool is_write, Scope scope, uint8_t extent) {
     const auto thread_idx = static_cast<uint16_t>(view.component.position().thread_idx);
-    return {{view.component, view.number, sites.number_of(site), thread_idx, scope, is_write}, &view,
+    return {{view.component, view.number, sites.number_of(site), thread_idx, is_write, scope, extent}, &view,
             view.known.get()};
 }
 
@@ -97,7 +97,8 @@ MbarrierView* Checker::State::mbarrier_of(BlockView& block, const void* mbarrier
 void Checker::State::touch_mbarrier(View& view, const void* mbarrier, const char* what, const char* object,
                                     AccessKind kind, Place place) {
     const bool is_write = kind != AccessKind::load;
-    const Subject it = subject(view, {what, object, place, nullptr, Agent::thread}, is_write, Scope::block);
+    const Subject it = subject(view, {what, object, place, nullptr, Agent::thread}, is_write, Scope::block,
+                               extent_of(Scope::block, mbarrier, sizeof(uint64_t)));
     touch(it, view.trails[is_write], view.block->shared, mbarrier, sizeof(uint64_t));
 }
 

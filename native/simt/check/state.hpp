@@ -66,7 +66,7 @@ struct Checker::State {
     void drop(Trail& trail);
 
     // Threads
-    Subject subject(const View& view, const Site& site, bool is_write, Scope scope);
+    Subject subject(const View& view, const Site& site, bool is_write, Scope scope, uint8_t extent = kAnyExtent);
     /// All that the thread knows, itself included. Its own knowledge stays as it is: the same as that of its warp.
     Known release(View& view);
     /// Puts what only the lanes of a warp knew, each about its copies and fences, into what they know together.
@@ -83,6 +83,7 @@ struct Checker::State {
     // Order
     bool knows(const Subject& subject, const Stamp& earlier) const;
     bool has_carried_over(const Subject& subject, const Stamp& earlier) const;
+    bool has_carried_over_copy(const Subject& subject, const Stamp& earlier) const;
     bool is_ordered(const Subject& subject, const Stamp& earlier) const;
     bool supersedes(const Subject& subject, const Stamp& earlier) const;
     /// Reports what the subject, at this address, is not ordered after.
@@ -90,6 +91,7 @@ struct Checker::State {
     Histories::Id next(const Subject& subject, Trail& trail, Histories::Id before, uintptr_t address);
     Histories::Id with_write(const Subject& subject, Histories::Id before);
     Histories::Id with_read(const Subject& subject, Histories::Id before);
+    Histories::Id lose(const Subject& subject, Histories::Id history);
     Histories::Id fresh(const Subject& subject, Trail& trail);
 
     // Reports

@@ -1,6 +1,7 @@
 // What the checker keeps of a running thread, its block and its launch.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <vector>
 
@@ -97,6 +98,16 @@ struct BlockView {
 
     WarpMemo& memo_of(const View& view) { return warps[view.component.position().thread_idx / kLanes].memo; }
     Position position(uint32_t thread_idx) const { return {launch->rank_idx, block_idx, thread_idx}; }
+    /// The newest of all numbers in the block.
+    uint32_t newest_number() const {
+        uint32_t newest = 0;
+        for (const View& thread : threads) {
+            newest = std::max({newest, thread.number, thread.newest_group, thread.own_group(Plane::bulk_source),
+                               thread.own_group(Plane::bulk_write)});
+        }
+        for (const MbarrierView& mbarrier : mbarriers) newest = std::max(newest, launch->first_number + mbarrier.phase);
+        return newest;
+    }
 };
 
 }  // namespace epgen::simt::check

@@ -9,7 +9,7 @@ void Words::store(uintptr_t address, uint32_t bytes, bool is_rmw, const Released
     if (released.order != Order::release && released.order != Order::relaxed) return;
     has_words_[page(address)] = true;
     Word& word = words_[address];
-    word.bytes = bytes;
+    if (word.bytes != bytes) word = {bytes, {}, {}};
     if (released.order == Order::relaxed) {
         word.relaxed = released;
         return;

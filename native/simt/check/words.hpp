@@ -23,14 +23,11 @@ public:
     void forget(uintptr_t address, uint64_t bytes);
     void clear();
 
-    template <class Visit>
-    void for_each(uintptr_t address, uint32_t bytes, Visit visit) const {
-        if (!may_have(address)) return;
-        const uintptr_t first = address / kMaxBytes * kMaxBytes;
-        for (uintptr_t at = first; at < address + bytes; at += kMinBytes) {
-            const auto found = words_.find(at);
-            if (found != words_.end() && at + found->second.bytes > address) visit(found->second);
-        }
+    /// The word of just these bytes, or null: accesses of others don't synchronise.
+    const Word* find(uintptr_t address, uint32_t bytes) const {
+        if (!may_have(address)) return nullptr;
+        const auto found = words_.find(address);
+        return found != words_.end() && found->second.bytes == bytes ? &found->second : nullptr;
     }
 
 private:

@@ -119,6 +119,14 @@ void WeakMemory::see(const Fiber& reader, const void* address, uint32_t bytes, v
     }
 }
 
+const FlyingStore* WeakMemory::newest_store(const Fiber& reader, const void* address, uint32_t bytes) const {
+    const FlyingStore* newest = nullptr;
+    for (const FlyingStore* store = stores_.oldest_near(address); store != nullptr; store = store->next) {
+        if (!store->is_update && store->overlaps(address, bytes) && knows(reader, *store)) newest = store;
+    }
+    return newest;
+}
+
 void WeakMemory::before_write(const Fiber& writer, const Access& access) {
     const bool is_shared = access.space == Space::shared;
     if (!is_shared) {

@@ -36,6 +36,8 @@ public:
     // Threads
     /// Changes the `bytes` bytes that memory holds at `address` to those that the thread sees.
     void see(const Fiber& reader, const void* address, uint32_t bytes, void* value) const;
+    /// The store in flight that the thread reads this word from, or null. No update: that goes on from what was there.
+    const FlyingStore* newest_store(const Fiber& reader, const void* address, uint32_t bytes) const;
     /// Before a write that is performed at once.
     void before_write(const Fiber& writer, const Access& access);
     /// Before a release of this scope, to memory of rank `home_rank_idx`: lands what it covers.

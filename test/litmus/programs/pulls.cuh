@@ -57,9 +57,11 @@ struct PullWriterFence : Pull<RowFence::by_writer> {
 
 /// How a thread learns that another one's bulk load is complete.
 enum class LoadWait { mbarrier, not_at_all };
+/// Who fences between a bulk store and the bulk load, on another rank or in another block, that reads its row.
+enum class RelayFence { by_reader, by_writer };
 
 /// A row that was sent by bulk store is pulled by bulk load: from copy to copy. Its pieces are read by another lane.
-template <LoadWait kWait>
+template <LoadWait kWait, RelayFence kFence = RelayFence::by_reader>
 struct Relay {
     template <uint32_t kRole>
     static EPGEN_DEVICE void role(const Env& env) {
@@ -67,12 +69,13 @@ struct Relay {
             env.fill(env.stage());
             fence_proxy_async_shared();
             send_stage(env);
+            if constexpr (kFence == RelayFence::by_writer) fence_proxy_async();
             env.store<kOrderedSys>(Y, 1);
         } else {
             const uint64_t flag = env.set(0, env.load<kOrderedSys>(Y));
             st(env.note(), static_cast<uint32_t>(flag));
             if (flag == 1) {
-                fence_proxy_async();
+                if constexpr (kFence == RelayFence::by_reader) fence_proxy_async();
                 mbarrier_arrive_expect_tx(env.full(), kRowBytes);
                 bulk_load(env.stage(), env.peer_row(), kRowBytes, env.full());
             } else {
@@ -93,6 +96,13 @@ struct RelayWaited : Relay<LoadWait::mbarrier> {
                                                "st stage; fence.proxy.async.shared; bulk_store row; wait_group; "
                                                "st.release.sys y=1 || flag = ld.acquire.sys y; if flag: "
                                                "fence.proxy.async; bulk_load row, another lane: mbarrier.try_wait; "
+                                               "data = ld stage");
+};
+struct RelayWriterFence : Relay<LoadWait::mbarrier, RelayFence::by_writer> {
+    static constexpr Shape shape = sent_row("relay_writer_fence",
+                                               "st stage; fence.proxy.async.shared; bulk_store row; wait_group; "
+                                               "fence.proxy.async; st.release.sys y=1 || flag = ld.acquire.sys y; "
+                                               "if flag: bulk_load row, another lane: mbarrier.try_wait; "
                                                "data = ld stage");
 };
 struct RelayUnwaited : Relay<LoadWait::not_at_all> {

@@ -151,7 +151,7 @@ export const copies: readonly Mutant[] = [
     ],
     expected: {
       equivalent:
-        'Any fence on the path from the reads to the load that follows will do (PTX, proxy-preserved base causality ' +
+        'Within a block any fence on the path from the reads to the load that follows will do (PTX, proxy-preserved base causality ' +
         'order): the barrier orders the reads of all lanes before the fence, and the arrival orders the fence before the load.',
     },
   },
