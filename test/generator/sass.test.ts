@@ -49,7 +49,7 @@ describe('test/gpu/sass-check.mjs', () => {
       'the arrival of those who count experts',
       'STG.E.STRONG.SYS\nSYNCS.ARRIVE.TRANS64.A1T0\n',
       'STG.E.STRONG.SYS\n',
-      'SYNCS.ARRIVE.TRANS64.A1T0: 2 times, not 3',
+      'SYNCS.ARRIVE.TRANS64.A1T0: 1 times, not 2',
     ],
     ['coherence', 'CCTL.IVALL\n', 'CCTL.IVALL\nLDG.E.CONSTANT\n', 'LDG.E.CONSTANT is forbidden'],
   ])('finds that dispatch lost %s', (_, from, to, problem) => {
