@@ -73,7 +73,7 @@ function prove({ what, schedules, flags, more }) {
   const mebibytes = Math.round(result.maxRssBytes / 2 ** 20);
   console.log(
     `${what.padEnd(27)} ${`${result.distinct}`.padStart(7)} distinct of ${result.schedules}, ` +
-      `${result.findings.length} findings, ${seconds} s, ${mebibytes} MiB a process`,
+      `${result.findings.length} findings, ${seconds} s, ${mebibytes} MiB in ${result.processes} processes`,
   );
   const isProven = result.findings.length === 0 && result.distinct >= seeds;
   return { what, command: `epgen ${args.join(' ')}`, isProven, ...result };
