@@ -3,6 +3,9 @@ import { defineConfig } from 'vitest/config';
 
 const source = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 
+// What commands print is compared as plain text, also where CI sets this, or `CI` itself, to get colours.
+delete process.env.FORCE_COLOR;
+
 export default defineConfig({
   resolve: {
     alias: [
@@ -16,6 +19,7 @@ export default defineConfig({
     pool: 'forks',
     // One emulated machine already keeps two cores busy, and a large one takes gigabytes.
     maxWorkers: 1,
+    env: { NO_COLOR: '1' },
     testTimeout: 120_000,
     hookTimeout: 300_000,
     reporters: ['default', './test/summary-reporter.ts'],
