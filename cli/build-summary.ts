@@ -1,6 +1,7 @@
 import pc from 'picocolors';
 import type { BuildReport } from '../generator/compile.js';
 import { humanBytes } from '../generator/human-bytes.js';
+import { kernelLaunches } from '../generator/kernel-launches.js';
 import { planFromSpec } from '../generator/plan.js';
 import { spillBytes } from '../generator/ptxas-report.js';
 import type { Spec } from '../generator/spec.js';
@@ -12,11 +13,7 @@ export function buildSummary(
   reports: readonly BuildReport[],
 ): { readonly lines: readonly string[]; readonly records: readonly object[] } {
   const plan = planFromSpec(spec);
-  const launches = [
-    { name: 'dispatch', ...resources(plan.dispatch) },
-    { name: 'combine', ...resources(plan.combine) },
-    { name: 'dispatch_layout', ...resources(plan.dispatchLayout) },
-  ];
+  const launches = kernelLaunches(plan);
   const columns = [
     { title: 'backend' },
     { title: 'kernel' },
@@ -57,14 +54,4 @@ export function buildSummary(
       })),
     })),
   };
-}
-
-function resources({
-  numThreads,
-  sharedBytes,
-}: {
-  readonly numThreads: number;
-  readonly sharedBytes: number;
-}): { numThreads: number; sharedBytes: number } {
-  return { numThreads, sharedBytes };
 }

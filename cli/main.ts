@@ -44,7 +44,7 @@ const COMMANDS: readonly {
   },
   {
     name: 'inspect',
-    summary: 'print the plan, the window and the channels of a spec',
+    summary: 'print the plan of a spec, its window, and what its options cost',
     load: () => import('./commands/inspect.js'),
   },
   {

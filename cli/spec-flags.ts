@@ -1,27 +1,7 @@
 import type { Command } from 'commander';
 import { specFields } from '../generator/spec-fields.js';
+import { SPEC_FLAGS } from '../generator/spec-flags.js';
 import { wrapText } from '../generator/wrap-text.js';
-
-/** A flag that sets one field of a spec; `--set` reaches the others. */
-interface SpecFlag {
-  readonly flag: string;
-  /** The name under which commander gives its value. */
-  readonly option: string;
-  /** The field, as in `--set path=value`. */
-  readonly path: string;
-}
-
-const SPEC_FLAGS: readonly SpecFlag[] = [
-  { flag: '--name <name>', option: 'name', path: 'name' },
-  { flag: '--ranks <n>', option: 'ranks', path: 'ranks' },
-  { flag: '--hidden <n>', option: 'hidden', path: 'hidden' },
-  { flag: '--experts <n>', option: 'experts', path: 'experts' },
-  { flag: '--topk <n>', option: 'topk', path: 'topk' },
-  { flag: '--dtype <type>', option: 'dtype', path: 'dtype' },
-  { flag: '--max-tokens <n>', option: 'maxTokens', path: 'ht.maxTokensPerRank' },
-  { flag: '--channels <n>', option: 'channels', path: 'channels.memory.count' },
-  { flag: '--live-results <n>', option: 'liveResults', path: 'ht.liveResults' },
-];
 
 export interface SpecFlagValues {
   readonly model?: string;
@@ -37,7 +17,9 @@ export interface Assignment {
 }
 
 export function addSpecOptions(command: Command): void {
-  for (const { flag, path } of SPEC_FLAGS) command.option(flag, helpOf(path));
+  for (const { flag, value, path } of SPEC_FLAGS) {
+    command.option(`${flag} <${value}>`, helpOf(path));
+  }
   command.option(
     '--model <preset>',
     'start from the published shape of a model, such as deepseek-v3',
@@ -55,17 +37,17 @@ export function addSpecOptions(command: Command): void {
 function helpOf(path: string): string {
   const field = specFields.find((one) => one.path === path);
   if (!field) throw new Error(`Expected a spec field ${path} but found none`);
-  return field.default ? `${field.description} (default: ${field.default})` : field.description;
+  const values = field.type.startsWith("'") ? [field.type.replaceAll("'", '')] : [];
+  const remarks = [...values, ...(field.default ? [`default: ${field.default}`] : [])];
+  return field.description + (remarks.length > 0 ? ` (${remarks.join('; ')})` : '');
 }
 
 /** The assignments given, in the order of the table, `--set` last. */
 export function assignmentsOf(values: SpecFlagValues): Assignment[] {
   const assignments: Assignment[] = [];
-  for (const { flag, option, path } of SPEC_FLAGS) {
-    const text = values[option];
-    if (text !== undefined) {
-      assignments.push({ flag: flag.split(' ', 1)[0] ?? flag, path, value: flagValue(path, text) });
-    }
+  for (const { flag, path } of SPEC_FLAGS) {
+    const text = values[optionName(flag)];
+    if (text !== undefined) assignments.push({ flag, path, value: flagValue(path, text) });
   }
   for (const text of values.set ?? []) {
     const at = text.indexOf('=');
@@ -77,6 +59,11 @@ export function assignmentsOf(values: SpecFlagValues): Assignment[] {
     });
   }
   return assignments;
+}
+
+/** The name under which commander gives the value of a flag: `--max-tokens` → `maxTokens`. */
+function optionName(flag: string): string {
+  return flag.slice(2).replace(/-([a-z])/g, (_, letter: string) => letter.toUpperCase());
 }
 
 function flagValue(path: string, text: unknown): unknown {

@@ -1,18 +1,6 @@
 import type { Spec } from './spec.js';
 import { parseSpec } from './spec.js';
-
-/** Fields that have a flag of their own; any other is set by path. */
-const FLAGS: Readonly<Record<string, string>> = {
-  name: '--name',
-  ranks: '--ranks',
-  hidden: '--hidden',
-  experts: '--experts',
-  topk: '--topk',
-  dtype: '--dtype',
-  'ht.maxTokensPerRank': '--max-tokens',
-  'ht.liveResults': '--live-results',
-  'channels.memory.count': '--channels',
-};
+import { SPEC_FLAGS } from './spec-flags.js';
 
 /** The command that builds this spec anywhere, without its spec file. */
 export function buildCommand(spec: Spec): string {
@@ -24,9 +12,10 @@ export function buildCommand(spec: Spec): string {
   });
   const unnamed = parseSpec(withoutName(spec), spec.name);
   if (unnamed.name !== spec.name) given.push(['name', spec.name]);
-  const words = given.map(([path, value]) =>
-    FLAGS[path] ? `${FLAGS[path]} ${value}` : `--set ${path}=${value}`,
-  );
+  const words = given.map(([path, value]) => {
+    const own = SPEC_FLAGS.find((one) => one.path === path);
+    return own ? `${own.flag} ${value}` : `--set ${path}=${value}`;
+  });
   return ['epgen build', ...words].join(' ');
 }
 

@@ -10,9 +10,11 @@ import {
   prepareTarget,
   withTreeLock,
 } from './build-tree.js';
+import { featuresOf } from './features.js';
 import type { FileSet } from './file-set.js';
 import { isSource } from './input-hash.js';
 import type { NewFile } from './install-file.js';
+import { kernelNames } from './kernels.js';
 import { readPtxasReport, requireFewSpills } from './ptxas-report.js';
 import { smokeLoad } from './smoke-load.js';
 import { type Spec, specHash } from './spec.js';
@@ -82,11 +84,11 @@ export async function compileAddon(
 /** What is known of kernels that were compiled for a GPU. */
 async function machineCodeOf(
   target: BuildTarget,
-  { maxSpillBytes }: Spec,
+  spec: Spec,
   objects: string,
 ): Promise<Pick<AddonRecord, 'arch' | 'kernels'>> {
   if (target.backend === 'cpu') return {};
-  const kernels = await readPtxasReport(objects);
-  requireFewSpills(kernels, maxSpillBytes);
+  const kernels = await readPtxasReport(objects, kernelNames(featuresOf(spec)));
+  requireFewSpills(kernels, spec.maxSpillBytes);
   return { arch: target.arch, kernels };
 }

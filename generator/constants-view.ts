@@ -37,6 +37,11 @@ const CONSTANTS: Readonly<Record<RuleGroup, readonly PlanNumber[]>> = {
     'numChannels',
     'rowBytes',
     'combineRowBytes',
+    'scaleGranule',
+    'numScaleWords',
+    'scaleColumnWords',
+    'extraBytes',
+    'numExtraWords',
     'sharedBytesLimit',
   ],
   dispatch: [
@@ -57,9 +62,17 @@ const CONSTANTS: Readonly<Record<RuleGroup, readonly PlanNumber[]>> = {
     'combine.lastPieceBytes',
     'combine.numReduceWarps',
     'combine.vectorsPerThread',
+    'combine.weightSpanWords',
     'combine.numWarps',
     'combine.numThreads',
     'combine.sharedBytes',
+    'numBiases',
+  ],
+  expertMajor: [
+    'expertMajor.numExpertBits',
+    'expertMajor.numWarps',
+    'expertMajor.numThreads',
+    'expertMajor.sharedBytes',
   ],
   dispatchLayout: ['dispatchLayout.numThreads', 'dispatchLayout.sharedBytes'],
   window: [
@@ -79,15 +92,33 @@ const WIDE: ReadonlySet<PlanNumber> = new Set<PlanNumber>([
   'handleBytes',
 ]);
 
+/** Numbers of what a spec may do without: 0 says that it does. */
+const OPTIONAL: ReadonlySet<PlanNumber> = new Set<PlanNumber>([
+  'numScaleWords',
+  'scaleColumnWords',
+  'extraBytes',
+  'numExtraWords',
+  'numBiases',
+  'combine.weightSpanWords',
+]);
+
+function isUsed(plan: Plan, name: PlanNumber): boolean {
+  // A block of scales that are not packed needs no whole multiple: only the packed ones' check names it.
+  if (name === 'scaleGranule') return plan.features.hasPackedScales;
+  return !OPTIONAL.has(name) || numberOf(plan, name) > 0;
+}
+
 export function constantsView(plan: Plan, group: RuleGroup): ConstantsView {
   return {
     name: snakeCase(group),
-    constants: CONSTANTS[group].map((name) => ({
-      ctype: WIDE.has(name) ? 'uint64_t' : 'uint32_t',
-      name: cppName(name, group),
-      value: `${numberOf(plan, name)}`,
-    })),
-    asserts: RULES.filter((rule) => rule.group === group).map(assertView),
+    constants: CONSTANTS[group]
+      .filter((name) => isUsed(plan, name))
+      .map((name) => ({
+        ctype: WIDE.has(name) ? 'uint64_t' : 'uint32_t',
+        name: cppName(name, group),
+        value: `${numberOf(plan, name)}`,
+      })),
+    asserts: RULES.filter((rule) => rule.group === group && rule.appliesTo(plan)).map(assertView),
   };
 }
 

@@ -3,6 +3,7 @@ export const DTYPES = {
   bf16: { bytes: 2, shortName: 'bf16', title: 'bfloat16' },
   f16: { bytes: 2, shortName: 'f16', title: 'IEEE half' },
   fp8_e4m3: { bytes: 1, shortName: 'fp8', title: 'fp8 e4m3 with one scale per block' },
+  u8: { bytes: 1, shortName: 'u8', title: 'opaque bytes' },
   f32: { bytes: 4, shortName: 'f32', title: 'IEEE single' },
 } as const;
 

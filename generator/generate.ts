@@ -1,8 +1,9 @@
 import { type FileSet, fileSet } from './file-set.js';
+import { renderedFiles } from './kernels.js';
 import { layoutFromPlan } from './layout.js';
 import { requireWritable, type WriteReport, writeFileSet } from './output.js';
 import { planFromSpec } from './plan.js';
-import { RENDERED_FILES, renderFile } from './render.js';
+import { renderFile } from './render.js';
 import type { Spec } from './spec.js';
 import { viewFromLayout } from './view.js';
 import { renderWrapper } from './wrapper.js';
@@ -15,7 +16,7 @@ export function generate(spec: Spec): FileSet {
   return fileSet([
     ['spec.json', jsonFile(spec)],
     ['plan.json', jsonFile({ ...plan, regions: layout.regions })],
-    ...RENDERED_FILES.map((file) => [file, renderFile(file, view)] as const),
+    ...renderedFiles(plan.features).map((file) => [file.name, renderFile(file, view)] as const),
     ['index.ts', renderWrapper({ spec, plan, layout })],
   ]);
 }

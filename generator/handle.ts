@@ -1,3 +1,4 @@
+import type { Features } from './features.js';
 import { CTYPES, type RecordLayout, recordLayout } from './record.js';
 import { roundUp } from './round.js';
 
@@ -7,15 +8,17 @@ export interface HandleShape {
   readonly numLocalExperts: number;
   readonly numChannels: number;
   readonly maxTokensPerRank: number;
+  readonly features: Pick<Features, 'isSlotted'>;
 }
 
-const HANDLE_ALIGN = 128;
+export const HANDLE_ALIGN = 128;
 
 /** The fixed part of a handle; `slot[num_tokens][kNumRanks]` follows it. */
 export function handleHeader({
   numRanks,
   numLocalExperts,
   numChannels,
+  features,
 }: HandleShape): RecordLayout {
   const align = HANDLE_ALIGN;
   return recordLayout({
@@ -31,6 +34,17 @@ export function handleHeader({
         note: '[local expert]',
         align,
       },
+      ...(features.isSlotted
+        ? [
+            {
+              ctype: 'int32_t',
+              name: 'num_tokens_per_rank',
+              count: numRanks,
+              note: '[source] rows that it sent here',
+              align,
+            } as const,
+          ]
+        : []),
       {
         ctype: 'int32_t',
         name: 'rank_prefix',
@@ -58,6 +72,10 @@ export function handleHeader({
 
 /** Bytes of a handle of the largest call. */
 export function handleBytesOf(shape: HandleShape): number {
-  const slotBytes = shape.maxTokensPerRank * shape.numRanks * CTYPES.int32_t.bytes;
-  return roundUp(handleHeader(shape).bytes + slotBytes, HANDLE_ALIGN);
+  return roundUp(handleHeader(shape).bytes + slotBytesOf(shape), HANDLE_ALIGN);
+}
+
+/** Bytes of `slot[num_tokens][kNumRanks]` of the largest call. */
+export function slotBytesOf({ maxTokensPerRank, numRanks }: HandleShape): number {
+  return maxTokensPerRank * numRanks * CTYPES.int32_t.bytes;
 }

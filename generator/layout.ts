@@ -1,11 +1,17 @@
 import { type ArgsRecord, argsRecords } from './args.js';
 import { handleHeader } from './handle.js';
-import type { Plan } from './plan.js';
+import type { ExpertMajorPlan, Plan } from './plan.js';
 import { CTYPES, type Field, type RecordLayout } from './record.js';
-import { combineShared, dispatchLayoutShared, dispatchShared } from './shared-memory.js';
+import {
+  combineShared,
+  dispatchLayoutShared,
+  dispatchShared,
+  expertCountsShared,
+  expertMajorShared,
+} from './shared-memory.js';
 import { controlRecord, type Region, windowRegions } from './window.js';
 
-/** Size of native/device/'s CountRecord, which the counts per local expert follow. */
+/** Size of native/device/'s CountRecord, which the counts follow. */
 const COUNT_RECORD_BYTES = 24;
 
 /** Where everything lies: every struct, every region of the window. */
@@ -33,12 +39,28 @@ export function layoutFromPlan(plan: Plan): Layout {
       header,
       dispatchShared({ ...shape, ...plan.dispatch }),
       combineShared(plan.combine),
+      ...(plan.expertMajor ? expertMajorRecords(plan, plan.expertMajor) : []),
       dispatchLayoutShared(shape),
     ],
     args: argsRecords(plan),
     regions: windowRegions(plan),
     handle: { headerBytes: header.bytes, fields: header.fields },
     windowBytes: plan.windowBytes,
-    recordBytes: COUNT_RECORD_BYTES + plan.numLocalExperts * CTYPES.int32_t.bytes,
+    recordBytes: COUNT_RECORD_BYTES + numRecordedCounts(plan) * CTYPES.int32_t.bytes,
   };
+}
+
+/** Counts per local expert, and per rank where rows have gaps between ranks. */
+function numRecordedCounts({ numLocalExperts, numRanks, features }: Plan): number {
+  return numLocalExperts + (features.isSlotted ? numRanks : 0);
+}
+
+function expertMajorRecords(
+  { numLocalExperts }: Plan,
+  { numWarps }: ExpertMajorPlan,
+): readonly RecordLayout[] {
+  return [
+    expertCountsShared({ numLocalExperts }),
+    expertMajorShared({ numLocalExperts, numWarps }),
+  ];
 }

@@ -9,7 +9,7 @@ export interface Pieces {
 }
 
 /** A piece costs about 0.3 µs of its channel whatever its size, up to about 7 KB (test/bench/LOG.md). */
-const MAX_AUTO_PIECE_BYTES = 8192;
+export const MAX_AUTO_PIECE_BYTES = 8192;
 /** One 16-byte vector for each lane of a warp. */
 const WARP_BYTES = 512;
 
@@ -22,6 +22,10 @@ export function piecesOfRow(rowBytes: number, asked: number | 'auto' = 'auto'): 
 
 function autoPieceBytes(rowBytes: number): number {
   const numPieces = Math.ceil(rowBytes / MAX_AUTO_PIECE_BYTES);
-  const unit = rowBytes % WARP_BYTES === 0 ? WARP_BYTES : VECTOR_BYTES;
-  return roundUp(Math.ceil(rowBytes / numPieces), unit);
+  return roundUp(Math.ceil(rowBytes / numPieces), pieceUnit(rowBytes));
+}
+
+/** What pieces are whole multiples of, where a spec leaves them to us. */
+export function pieceUnit(rowBytes: number): number {
+  return rowBytes % WARP_BYTES === 0 ? WARP_BYTES : VECTOR_BYTES;
 }

@@ -1,4 +1,6 @@
-import { DTYPES, INDEX_TYPES } from './dtype.js';
+import { autoArenaBytes } from './arena.js';
+import { DTYPES, INDEX_TYPES, VECTOR_BYTES } from './dtype.js';
+import { type Features, featuresOf } from './features.js';
 import { handleBytesOf } from './handle.js';
 import { type Pieces, piecesOfRow } from './pieces.js';
 import type { Ctype } from './record.js';
@@ -9,16 +11,25 @@ import {
   combineShared,
   dispatchLayoutShared,
   dispatchShared,
-  numStagesFor,
+  expertMajorShared,
   SHARED_BYTES_LIMIT,
+  type StagesInput,
+  stagesFor,
 } from './shared-memory.js';
 import type { Spec } from './spec.js';
 import { DEFAULT_HT } from './spec-schema.js';
 import { windowBytesOf, windowRegions } from './window.js';
 
-const WARP_SIZE = 32;
-const MAX_REDUCE_WARPS = 8;
-const ARENA_UNIT_BYTES = 2 * 2 ** 20;
+export const WARP_SIZE = 32;
+export const META_WARPS = 5;
+export const MIN_DISPATCH_STAGES = 4;
+export const MIN_COMBINE_STAGES = 2;
+export const MAX_REDUCE_WARPS = 8;
+export const LAYOUT_WARPS = 8;
+/** Scales of a column start at a multiple of 16 bytes, as the copies of grouped GEMMs want them. */
+export const COLUMN_ALIGN = 4;
+export const SCALES_PER_PACKED_WORD = 4;
+export const WORD_BYTES = 4;
 
 /** How a rank reaches the rank so many places after it. */
 export type PeerClass = 'self' | 'memory' | 'port';
@@ -43,8 +54,16 @@ export interface DispatchPlan extends RingPlan, KernelPlan {
 
 export interface CombinePlan extends RingPlan, KernelPlan {
   readonly vectorsPerPiece: number;
+  readonly elementsPerVector: number;
   readonly numReduceWarps: number;
   readonly vectorsPerThread: number;
+  /** Most 4-byte words of whole vectors that a token's top-k weights lie in; 0 where combine brings none. */
+  readonly weightSpanWords: number;
+}
+
+export interface ExpertMajorPlan extends KernelPlan {
+  /** Bits that tell local experts apart. */
+  readonly numExpertBits: number;
 }
 
 /** Every number that follows from a spec. */
@@ -66,6 +85,17 @@ export interface Plan {
   readonly combineElementBytes: number;
   readonly combineRowBytes: number;
   readonly topkIdxType: Ctype;
+  /** Elements of a row that one 4-byte word of scales is for: a block, or four of them packed; 0 without scales. */
+  readonly scaleGranule: number;
+  /** 4-byte words of scales that travel beside a token. */
+  readonly numScaleWords: number;
+  /** Words from one column of received scales to the next; 0 where they lie in rows. */
+  readonly scaleColumnWords: number;
+  readonly extraBytes: number;
+  /** 4-byte words of extras that travel beside a token. */
+  readonly numExtraWords: number;
+  readonly numBiases: number;
+  readonly features: Features;
   readonly numChannels: number;
   readonly liveResults: number;
   readonly numRecvBuffers: number;
@@ -73,6 +103,7 @@ export interface Plan {
   readonly sharedBytesLimit: number;
   readonly dispatch: DispatchPlan;
   readonly combine: CombinePlan;
+  readonly expertMajor?: ExpertMajorPlan;
   readonly dispatchLayout: KernelPlan;
   readonly windowBytes: number;
   readonly arenaBytes: number;
@@ -97,6 +128,10 @@ export function derivePlan(spec: Spec): Plan {
   const maxRecvTokens = spec.ranks * ht.maxTokensPerRank;
   const elementBytes = DTYPES[spec.dtype].bytes;
   const combineElementBytes = DTYPES[spec.combineDtype].bytes;
+  const features = featuresOf(spec);
+  const scaleGranule = features.hasScales
+    ? spec.scaleBlock * (spec.scaleDtype === 'ue8m0' ? SCALES_PER_PACKED_WORD : 1)
+    : 0;
   const shape = {
     numRanks: spec.ranks,
     numExperts: spec.experts,
@@ -105,8 +140,16 @@ export function derivePlan(spec: Spec): Plan {
     maxTokensPerRank: ht.maxTokensPerRank,
     maxRecvTokens,
     rowBytes: spec.hidden * elementBytes,
+    combineElementBytes,
     combineRowBytes: spec.hidden * combineElementBytes,
     topkIdxType: INDEX_TYPES[spec.topkIdx].cppType,
+    scaleGranule,
+    numScaleWords: features.hasScales ? Math.ceil(spec.hidden / scaleGranule) : 0,
+    scaleColumnWords: features.hasColumnScales ? roundUp(maxRecvTokens, COLUMN_ALIGN) : 0,
+    extraBytes: spec.extraBytes,
+    numExtraWords: Math.ceil(spec.extraBytes / WORD_BYTES),
+    numBiases: ht.biases,
+    features,
     numChannels: spec.channels.memory.count,
     numRecvBuffers: recvBuffersFor(ht),
     numOutputBuffers,
@@ -120,11 +163,11 @@ export function derivePlan(spec: Spec): Plan {
     ...shape,
     hidden: spec.hidden,
     elementBytes,
-    combineElementBytes,
     liveResults: ht.liveResults,
     sharedBytesLimit: SHARED_BYTES_LIMIT,
     dispatch: dispatchPlan({ ...shape, memory: spec.channels.memory }),
     combine: combinePlan({ ...shape, memory: spec.channels.memory }),
+    ...(features.hasExpertMajor ? { expertMajor: expertMajorPlan(shape) } : {}),
     dispatchLayout: dispatchLayoutPlan(shape),
     windowBytes: windowBytesOf(windowRegions(shape)),
     arenaBytes:
@@ -146,18 +189,9 @@ export interface DispatchRingInput {
 
 /** How dispatch moves rows of any size through shared memory. */
 export function dispatchPlan(input: DispatchRingInput): DispatchPlan {
-  const { rowBytes, memory } = input;
-  const pieces = piecesOfRow(rowBytes, memory.pieceBytes);
-  const sharedBytes = (numStages: number) =>
-    dispatchShared({ ...input, pieceBytes: pieces.pieceBytes, numStages }).bytes;
-  const numStages = numStagesFor({
-    asked: memory.stages,
-    inFlightBytes: memory.inFlightBytes,
-    atLeast: 4,
-    pieceBytes: pieces.pieceBytes,
-    sharedBytes,
-  });
-  const numMetaWarps = 5;
+  const pieces = piecesOfRow(input.rowBytes, input.memory.pieceBytes);
+  const { numStages } = stagesFor(dispatchStages(input));
+  const numMetaWarps = META_WARPS;
   const numWarps = numMetaWarps + 3; // one loads rows, one stores them, one counts
   return {
     numStages,
@@ -166,29 +200,36 @@ export function dispatchPlan(input: DispatchRingInput): DispatchPlan {
     numMetaWarps,
     numWarps,
     numThreads: numWarps * WARP_SIZE,
-    sharedBytes: sharedBytes(numStages),
+    sharedBytes: dispatchShared({ ...input, ...pieces, numStages }).bytes,
+  };
+}
+
+/** What the stages of dispatch depend on. */
+export function dispatchStages(input: DispatchRingInput): StagesInput {
+  const { pieceBytes } = piecesOfRow(input.rowBytes, input.memory.pieceBytes);
+  return {
+    memory: input.memory,
+    atLeast: MIN_DISPATCH_STAGES,
+    pieceBytes,
+    sharedBytes: (numStages) => dispatchShared({ ...input, pieceBytes, numStages }).bytes,
   };
 }
 
 export interface CombineRingInput {
   readonly numRanks: number;
+  readonly numTopk: number;
+  readonly combineElementBytes: number;
   readonly combineRowBytes: number;
+  readonly features: Pick<Features, 'hasCombineWeights'>;
   readonly memory: Pick<MemoryChannels, 'stages' | 'pieceBytes' | 'inFlightBytes'>;
 }
 
 /** How combine brings rows of any size into shared memory and sums them. */
-export function combinePlan({ numRanks, combineRowBytes, memory }: CombineRingInput): CombinePlan {
-  const pieces = piecesOfRow(combineRowBytes, memory.pieceBytes);
-  const sharedBytes = (numStages: number) =>
-    combineShared({ pieceBytes: pieces.pieceBytes, numStages }).bytes;
-  const numStages = numStagesFor({
-    asked: memory.stages,
-    inFlightBytes: memory.inFlightBytes,
-    atLeast: Math.max(2, numRanks),
-    pieceBytes: pieces.pieceBytes,
-    sharedBytes,
-  });
-  const vectorsPerPiece = pieces.pieceBytes / 16;
+export function combinePlan(input: CombineRingInput): CombinePlan {
+  const pieces = piecesOfRow(input.combineRowBytes, input.memory.pieceBytes);
+  const weightSpanWords = weightSpanWordsOf(input);
+  const { numStages } = stagesFor(combineStages(input));
+  const vectorsPerPiece = pieces.pieceBytes / VECTOR_BYTES;
   // The fewest vectors per thread, then the fewest warps that they need.
   const vectorsPerThread = Math.ceil(vectorsPerPiece / (WARP_SIZE * MAX_REDUCE_WARPS));
   const numReduceWarps = Math.ceil(vectorsPerPiece / (WARP_SIZE * vectorsPerThread));
@@ -197,11 +238,44 @@ export function combinePlan({ numRanks, combineRowBytes, memory }: CombineRingIn
     numStages,
     ...pieces,
     vectorsPerPiece,
+    elementsPerVector: VECTOR_BYTES / input.combineElementBytes,
     numReduceWarps,
     vectorsPerThread,
+    weightSpanWords,
     numWarps,
     numThreads: numWarps * WARP_SIZE,
-    sharedBytes: sharedBytes(numStages),
+    sharedBytes: combineShared({ ...pieces, numStages, weightSpanWords }).bytes,
+  };
+}
+
+/** What the stages of combine depend on. */
+export function combineStages(input: CombineRingInput): StagesInput {
+  const { pieceBytes } = piecesOfRow(input.combineRowBytes, input.memory.pieceBytes);
+  const weightSpanWords = weightSpanWordsOf(input);
+  return {
+    memory: input.memory,
+    atLeast: Math.max(MIN_COMBINE_STAGES, input.numRanks),
+    pieceBytes,
+    sharedBytes: (numStages) => combineShared({ pieceBytes, numStages, weightSpanWords }).bytes,
+  };
+}
+
+/** Rows of weights follow each other without gaps, so that one may begin anywhere in a vector. */
+function weightSpanWordsOf({ features, numTopk }: CombineRingInput): number {
+  if (!features.hasCombineWeights) return 0;
+  const wordsPerVector = VECTOR_BYTES / 4;
+  const mostBefore = numTopk % wordsPerVector === 0 ? 0 : wordsPerVector - 1;
+  return roundUp(mostBefore + numTopk, wordsPerVector);
+}
+
+/** A warp moves one row at a time, so that a few warps keep enough bytes under way. */
+function expertMajorPlan(shape: { readonly numLocalExperts: number }): ExpertMajorPlan {
+  const numWarps = LAYOUT_WARPS;
+  return {
+    numExpertBits: Math.max(1, Math.ceil(Math.log2(shape.numLocalExperts))),
+    numWarps,
+    numThreads: numWarps * WARP_SIZE,
+    sharedBytes: expertMajorShared({ ...shape, numWarps }).bytes,
   };
 }
 
@@ -209,7 +283,7 @@ function dispatchLayoutPlan(shape: {
   readonly numRanks: number;
   readonly numExperts: number;
 }): KernelPlan {
-  const numWarps = 8;
+  const numWarps = LAYOUT_WARPS;
   return {
     numWarps,
     numThreads: numWarps * WARP_SIZE,
@@ -223,22 +297,4 @@ function peerClasses({ ranks, ranksPerNode }: Spec): PeerClass[] {
   return Array.from({ length: Math.min(ranks, 64) }, (_, distance) =>
     distance === 0 ? 'self' : far,
   );
-}
-
-interface ArenaInput {
-  readonly maxTokensPerRank: number;
-  readonly maxRecvTokens: number;
-  readonly rowBytes: number;
-  readonly combineRowBytes: number;
-  readonly numTopk: number;
-  readonly handleBytes: number;
-}
-
-/** Room for six handles, a dozen tensors of tokens, three of received rows, and what chooses experts. */
-function autoArenaBytes(input: ArenaInput): number {
-  const tokenBytes = input.maxTokensPerRank * Math.max(input.rowBytes, input.combineRowBytes);
-  const receivedBytes = input.maxRecvTokens * input.combineRowBytes;
-  const choiceBytes = input.maxTokensPerRank * input.numTopk * 8;
-  const bytes = 6 * input.handleBytes + 12 * tokenBytes + 3 * receivedBytes + 16 * choiceBytes;
-  return roundUp(bytes, ARENA_UNIT_BYTES);
 }

@@ -13,13 +13,14 @@ export interface KernelResources {
   readonly spillLoadBytes: number;
 }
 
-const KERNELS = ['dispatch', 'combine', 'dispatch_layout'];
-
 /**
- * Reads what the compiler said when it made the objects below `folder`.
+ * Reads what the compiler said of `kernels` when it made the objects below `folder`.
  * @throws EpgenError EPGEN_COMPILE for a kernel that it says nothing of, or launch bounds that ptxas ignored.
  */
-export async function readPtxasReport(folder: string): Promise<readonly KernelResources[]> {
+export async function readPtxasReport(
+  folder: string,
+  kernels: readonly string[],
+): Promise<readonly KernelResources[]> {
   const names = await readdir(folder, { recursive: true });
   const logs = names.filter((name) => name.endsWith('.cu.o.log')).sort();
   const texts = await Promise.all(logs.map((name) => readFile(join(folder, name), 'utf8')));
@@ -31,7 +32,7 @@ export async function readPtxasReport(folder: string): Promise<readonly KernelRe
     });
   }
   const all = parsePtxasReport(text);
-  return KERNELS.map((name) => requireKernel(all, name));
+  return kernels.map((name) => requireKernel(all, name));
 }
 
 /**

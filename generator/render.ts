@@ -2,20 +2,10 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import Handlebars from 'handlebars';
 import { EpgenError } from './errors.js';
+import type { RenderedFile } from './kernels.js';
 import { packageRoot } from './paths.js';
 import { strictView } from './strict-view.js';
 import type { View } from './view.js';
-
-/** The files that templates render; `templates/<name>.hbs` each. */
-export const RENDERED_FILES = [
-  'layout.cuh',
-  'dispatch.cu',
-  'combine.cu',
-  'dispatch_layout.cu',
-  'launch.cpp',
-] as const;
-
-export type RenderedFile = (typeof RENDERED_FILES)[number];
 
 const ENGINE_OPTIONS = {
   strict: true,
@@ -28,7 +18,7 @@ type Template = HandlebarsTemplateDelegate<unknown>;
 
 /** A set of templates in one folder, compiled when first used. */
 export interface Templates {
-  render(file: string, view: object): string;
+  render(file: RenderedFile, view: View): string;
 }
 
 /** @throws an error that names the template and the spec, and what the template read in vain. */
@@ -38,7 +28,7 @@ export function renderFile(file: RenderedFile, view: View): string {
     return packaged.render(file, view);
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
-    const place = `templates/${file}.hbs for ${view.specName}`;
+    const place = `templates/${file.template}.hbs for ${view.specName}`;
     throw new EpgenError(`${reason}\n  while rendering ${place}`, {
       code: 'EPGEN_INTERNAL',
       cause,
@@ -55,7 +45,7 @@ export function templatesIn(folder: string): Templates {
   const compile = (path: string) => engine.compile(readFileSync(path, 'utf8'), ENGINE_OPTIONS);
 
   return {
-    render(file, view) {
+    render({ template: file, variant }, view) {
       if (!hasPartials) {
         const partials = join(folder, 'partials');
         for (const name of partialNames(partials)) {
@@ -65,7 +55,7 @@ export function templatesIn(folder: string): Templates {
       }
       const template = compiled.get(file) ?? compile(join(folder, `${file}.hbs`));
       compiled.set(file, template);
-      return template(strictView({ ...view, template: `templates/${file}.hbs` }));
+      return template(strictView({ ...view, ...variant, template: `templates/${file}.hbs` }));
     },
   };
 }

@@ -1,6 +1,9 @@
 /** Why no word and no buffer of the window is overwritten while a rank may still read it. */
 
-/** A region of the window; `recv` stands for all recv_* regions of one receive buffer. */
+/**
+ * A region of the window; `recv` stands for all recv_* regions of one receive buffer, `ready` and `output` also for
+ * ready_weights and output_weights: a ready word covers what it does and comes with what it says.
+ */
 export type ReuseRegion =
   | 'rank_counts'
   | 'expert_counts'
@@ -12,13 +15,17 @@ export type ReuseRegion =
   | 'dispatch_ticket'
   | 'combine_epoch';
 
-/** An operation and what it does to the region. `caller` is any other work on the rank's stream. */
+/**
+ * An operation and what it does to the region. A dispatch reads a result that it is given as its `x`;
+ * `caller` is any other work on the rank's stream.
+ */
 export type ReuseAccess =
   | 'dispatch publishes counts'
   | 'dispatch reads counts'
   | 'dispatch posts arrival'
   | 'dispatch awaits arrivals'
   | 'dispatch writes rows'
+  | 'dispatch reads result'
   | 'dispatch reads epoch'
   | 'dispatch writes epoch'
   | 'dispatch takes ticket'
@@ -33,7 +40,8 @@ export type ReuseAccess =
 
 /**
  * What makes an access safe. `dispatch.counts`: the count words of all ranks are awaited before the
- * first arrival is posted, and with credit (then by acquire) before the first row is written.
+ * first arrival is posted, and with credit (then by acquire) before the first row is written. A dispatch
+ * along the routing of a handle has counts already: it exchanges the words of ranks only for the credit.
  * `dispatch.arrivals`: every channel of every rank has posted its arrival before a dispatch ends.
  * `combine.ready`: every block awaits the ready words of all ranks. `monotone counter`: a counter
  * is only added to, and compared with ≥. `stream order`: both accesses are on one rank's stream.
@@ -96,6 +104,7 @@ export function reuseTable(input: ReuseInput): ReuseEdge[] {
     ...countEdges('expert_counts'),
     ...arrivalEdges,
     ...recvReadEdges,
+    ...(canSendResults(input) ? recvSendEdges : []),
     ...recvReuseEdges(input),
     ...readyEdges(numOutputBuffers),
     ...outputEdges(input.numOutputBuffers),
@@ -245,12 +254,61 @@ const recvReadEdges: readonly ReuseEdge[] = [
   },
 ];
 
-function recvReuseEdges({ numRecvBuffers, liveResults, credit }: ReuseInput): ReuseEdge[] {
+const recvSendEdges: readonly ReuseEdge[] = [
+  {
+    region: 'recv',
+    earlier: 'dispatch writes rows',
+    later: 'dispatch reads result',
+    distance: 0,
+    provenBy: 'dispatch.arrivals',
+    argument:
+      'D(e) ends after all arrivals, so its rows are complete when a dispatch begins that sends them on.',
+  },
+  {
+    region: 'recv',
+    earlier: 'caller writes result',
+    later: 'dispatch reads result',
+    distance: 0,
+    provenBy: 'stream order',
+    argument: 'Both are on the owner’s stream.',
+  },
+  {
+    region: 'recv',
+    earlier: 'dispatch reads result',
+    later: 'caller writes result',
+    distance: 0,
+    provenBy: 'stream order',
+    argument: 'Both are on the owner’s stream.',
+  },
+];
+
+/**
+ * How many dispatches later a result may still be sent on: the next one after those writes into its
+ * buffer, which with credit happens while the result lives.
+ */
+export function lastSendOf(lifetimes: Pick<ReuseInput, 'liveResults' | 'credit'>): number {
+  return recvBuffersFor(lifetimes) - 1;
+}
+
+function canSendResults(input: ReuseInput): boolean {
+  return lastSendOf(input) > 0;
+}
+
+function recvReuseEdges(input: ReuseInput): ReuseEdge[] {
+  const { numRecvBuffers, liveResults, credit } = input;
   const uses = ['caller reads result', 'caller writes result', 'combine pulls rows'] as const;
   const d = (calls: number): string => `D(e+${calls})`;
   const last = `Uses of the result of D(e) on any rank are enqueued before ${d(liveResults)}`;
   const next = d(numRecvBuffers);
   const before = numRecvBuffers === 1 ? 'D(e)' : d(numRecvBuffers - 1);
+  const send: ReuseEdge = {
+    region: 'recv',
+    earlier: 'dispatch reads result',
+    later: 'dispatch writes rows',
+    distance: numRecvBuffers,
+    provenBy: 'dispatch.arrivals',
+    argument: `The last dispatch that may send the rows of D(e) is ${d(lastSendOf(input))}; a source starts ${next} after all arrivals of ${before}, and a channel posts its own after it has read what it sends.`,
+  };
   return [
     {
       region: 'recv',
@@ -272,6 +330,7 @@ function recvReuseEdges({ numRecvBuffers, liveResults, credit }: ReuseInput): Re
           : `${last}; a source starts ${next} after all arrivals of ${before}, so every rank has started that.`,
       }),
     ),
+    ...(canSendResults(input) ? [send] : []),
   ];
 }
 

@@ -1,20 +1,29 @@
 import { cppName } from './cpp-name.js';
-import type { Plan } from './plan.js';
+import type { ExpertMajorPlan, Plan } from './plan.js';
 
 /** A number of the plan by name. */
 export type PlanNumber =
   | NumberKeys<Plan>
   | `dispatch.${NumberKeys<Plan['dispatch']>}`
   | `combine.${NumberKeys<Plan['combine']>}`
+  | `expertMajor.${NumberKeys<ExpertMajorPlan>}`
   | `dispatchLayout.${NumberKeys<Plan['dispatchLayout']>}`;
 
 type NumberKeys<T> = { [K in keyof T]: T[K] extends number ? K : never }[keyof T] & string;
 
 /** Where a rule's assertion stands: beside the constants of this group. */
-export type RuleGroup = 'exchange' | 'dispatch' | 'combine' | 'dispatchLayout' | 'window';
+export type RuleGroup =
+  | 'exchange'
+  | 'dispatch'
+  | 'combine'
+  | 'expertMajor'
+  | 'dispatchLayout'
+  | 'window';
 
 /** One constraint, said once: checked here, reported in the spec's words, rendered as a `static_assert`. */
 export interface Rule {
+  /** The number of the plan that it limits, if it is about one. */
+  readonly subject?: PlanNumber;
   /** The field of the spec to change, and any others that the rule depends on. */
   readonly field: string;
   /** The field to change instead where `field` is 'auto'. */
@@ -28,6 +37,8 @@ export interface Rule {
   /** What the field has to be, in the spec's words. */
   expected(plan: Plan): string;
   readonly reason: string;
+  /** Whether the plan has what the rule is about; one that doesn't holds the rule, and asserts nothing. */
+  appliesTo(plan: Plan): boolean;
   holds(plan: Plan): boolean;
 }
 
@@ -48,6 +59,7 @@ export interface RuleInput {
   readonly group?: RuleGroup;
   readonly reason: string;
   readonly expected?: (plan: Plan) => string;
+  readonly appliesTo?: (plan: Plan) => boolean;
 }
 
 interface Relation {
@@ -83,10 +95,12 @@ const RELATIONS = {
 export function rule(relation: keyof typeof RELATIONS, input: RuleInput): Rule {
   const { subject, than, field, fieldIfAuto, thanField, reason, dependsOn = [] } = input;
   const { words, holds, expr } = RELATIONS[relation];
+  const { appliesTo = () => true } = input;
   const group = input.group ?? groupOf(subject);
   const limit = limitOf(than, group);
   const { value } = limit;
   return {
+    subject,
     field,
     ...(fieldIfAuto ? { fieldIfAuto } : {}),
     dependsOn: [field, ...(thanField ? [thanField] : []), ...dependsOn],
@@ -97,7 +111,8 @@ export function rule(relation: keyof typeof RELATIONS, input: RuleInput): Rule {
     expected:
       input.expected ??
       ((plan) => `${words} ${thanField ? `${thanField} (${value(plan)})` : value(plan)}`),
-    holds: (plan) => holds(numberOf(plan, subject), value(plan)),
+    appliesTo,
+    holds: (plan) => !appliesTo(plan) || holds(numberOf(plan, subject), value(plan)),
   };
 }
 
@@ -109,10 +124,14 @@ function limitOf(than: RuleInput['than'], group: RuleGroup) {
   return { text: than, cpp: cppName(than, group), value: (plan: Plan) => numberOf(plan, than) };
 }
 
+/** 0 for what the plan does without. */
 export function numberOf(plan: Plan, name: PlanNumber): number {
   const [group, key] = name.split('.');
-  const owner = key === undefined ? plan : plan[group as 'dispatch' | 'combine' | 'dispatchLayout'];
-  return (owner as unknown as Record<string, number>)[key ?? name] as number;
+  const owner =
+    key === undefined
+      ? plan
+      : plan[group as 'dispatch' | 'combine' | 'expertMajor' | 'dispatchLayout'];
+  return (owner as Readonly<Record<string, number>> | undefined)?.[key ?? name] ?? 0;
 }
 
 function groupOf(name: PlanNumber): RuleGroup {

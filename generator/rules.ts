@@ -1,4 +1,5 @@
 import { EpgenSpecError } from './errors.js';
+import type { Features } from './features.js';
 import type { Plan } from './plan.js';
 import { type Rule, rule } from './rule.js';
 
@@ -100,6 +101,25 @@ function sharedBytesExpected(kernel: 'dispatch' | 'combine') {
   };
 }
 
+/** What no spec has whose rows have gaps. */
+function needsCompact(
+  option: 'expertMajor' | 'worstTokens',
+  { isAsked, reason }: { isAsked(features: Features): boolean; readonly reason: string },
+): Rule {
+  const isBroken = ({ features }: Plan) => isAsked(features) && features.isSlotted;
+  return {
+    field: `ht.${option}`,
+    dependsOn: [`ht.${option}`, 'channels.memory.placement'],
+    group: 'exchange',
+    message: `${option} needs compact placement: ${reason}`,
+    expr: `!"${option} of slotted rows"`,
+    expected: () => "false where channels.memory.placement is 'slotted'",
+    reason,
+    appliesTo: isBroken,
+    holds: (plan) => !isBroken(plan),
+  };
+}
+
 /** Every constraint on a plan. */
 export const RULES: readonly Rule[] = [
   rule('atMost', {
@@ -151,6 +171,37 @@ export const RULES: readonly Rule[] = [
   }),
   ...rowRules('rowBytes', 'elementBytes'),
   ...rowRules('combineRowBytes', 'combineElementBytes'),
+  rule('multipleOf', {
+    subject: 'hidden',
+    than: 'scaleGranule',
+    field: 'hidden',
+    dependsOn: ['scaleBlock', 'scaleDtype', 'dtype'],
+    reason: 'every 4-byte word of packed scales is for four whole blocks',
+    expected: (plan) => `a multiple of ${plan.scaleGranule}`,
+    appliesTo: ({ features }) => features.hasPackedScales,
+  }),
+  rule('multipleOf', {
+    subject: 'extraBytes',
+    than: 4,
+    field: 'extraBytes',
+    reason: 'they travel as 4-byte words',
+    appliesTo: ({ features }) => features.hasExtras,
+  }),
+  rule('atMost', {
+    subject: 'extraBytes',
+    than: 65536,
+    field: 'extraBytes',
+    reason: 'they travel word by word beside the row',
+    appliesTo: ({ features }) => features.hasExtras,
+  }),
+  rule('atMost', {
+    subject: 'numBiases',
+    than: 2,
+    field: 'ht.biases',
+    group: 'combine',
+    reason: 'combine adds none, one or two',
+    appliesTo: ({ features }) => features.hasBiases,
+  }),
   rule('atMost', {
     subject: 'maxTokensPerRank',
     than: 65536,
@@ -171,6 +222,7 @@ export const RULES: readonly Rule[] = [
     reason: 'each live result takes a receive buffer',
   }),
   {
+    subject: 'maxTokensPerRank',
     field: 'ht.maxTokensPerRank',
     dependsOn: ['ht.maxTokensPerRank', 'topk'],
     group: 'exchange',
@@ -179,6 +231,7 @@ export const RULES: readonly Rule[] = [
     expr: 'uint64_t{kMaxTokensPerRank} * kNumTopk < kNoToken',
     expected: (plan) => `less than ${Math.ceil(NO_TOKEN / plan.numTopk)}`,
     reason: 'selections are counted in 32 bits',
+    appliesTo: () => true,
     holds: (plan) => plan.maxTokensPerRank * plan.numTopk < NO_TOKEN,
   },
   ...ringRules('dispatch'),
@@ -206,6 +259,14 @@ export const RULES: readonly Rule[] = [
     dependsOn: RING_FIELDS,
     reason: 'the pieces of one step wait on distinct stages',
   }),
+  needsCompact('expertMajor', {
+    isAsked: ({ hasExpertMajor }) => hasExpertMajor,
+    reason: 'it groups one run of received rows',
+  }),
+  needsCompact('worstTokens', {
+    isAsked: ({ hasWorstTokens }) => hasWorstTokens,
+    reason: 'slotted rows have gaps, and as many rows as can come',
+  }),
   rule('atMost', {
     subject: 'dispatchLayout.sharedBytes',
     than: 'sharedBytesLimit',
@@ -214,6 +275,7 @@ export const RULES: readonly Rule[] = [
     expected: () => 'few enough for their counts to fit in shared memory',
   }),
   {
+    subject: 'windowBytes',
     field: 'ht.maxTokensPerRank',
     dependsOn: WINDOW_FIELDS,
     group: 'window',
@@ -222,6 +284,7 @@ export const RULES: readonly Rule[] = [
     expr: 'kWindowBytes / kReadyUnit <= 0xffffffffu',
     expected: () => 'small enough for a window of 512 GiB',
     reason: 'a ready word carries an offset in the window in 32 bits',
+    appliesTo: () => true,
     holds: (plan) => plan.windowBytes / READY_UNIT <= 0xffffffff,
   },
   rule('atLeast', {

@@ -1,12 +1,13 @@
+import { VECTOR_BYTES } from './dtype.js';
 import { type RecordLayout, recordLayout } from './record.js';
 
 /** Shared memory that a block of an H100 or later may opt in to. */
 export const SHARED_BYTES_LIMIT = 232448;
 
 /** How deep a ring may grow by itself: more stages than this keep no more bytes under way. */
-const MAX_AUTO_STAGES = 16;
+export const MAX_AUTO_STAGES = 16;
 /** Eight pieces of a 14 336-byte row cut in two; deeper rings gave no more on H200s (test/bench/LOG.md). */
-const AUTO_IN_FLIGHT_BYTES = 57344;
+export const AUTO_IN_FLIGHT_BYTES = 57344;
 
 /** What the record of a dispatch block depends on. */
 export interface DispatchSharedShape {
@@ -51,19 +52,72 @@ export function dispatchShared(shape: DispatchSharedShape): RecordLayout {
 }
 
 /** What the record of a combine block depends on. */
-export interface CombineSharedShape {
-  readonly pieceBytes: number;
-  readonly numStages: number;
+export interface CombineSharedShape extends RingShape {
+  /** 0 where combine brings no top-k weights. */
+  readonly weightSpanWords: number;
 }
 
 export function combineShared(shape: CombineSharedShape): RecordLayout {
+  const { numStages, weightSpanWords } = shape;
   return recordLayout({
     name: 'CombineShared',
     doc: 'Shared memory of a combine block.',
     align: 128,
     fields: [
       ...ringFields(shape),
+      ...(weightSpanWords === 0 ? [] : weightFields(numStages * weightSpanWords)),
       { ctype: 'uint32_t', name: 'aborted', note: 'warps that gave up' },
+    ],
+  });
+}
+
+function weightFields(count: number) {
+  const note = '[stage][word] vectors that hold top-k weights, as bits of f32';
+  return [{ ctype: 'uint32_t', name: 'weights', count, note, align: VECTOR_BYTES }] as const;
+}
+
+/** What the records of expert-major's blocks depend on. */
+export interface ExpertMajorSharedShape {
+  readonly numLocalExperts: number;
+  readonly numWarps: number;
+}
+
+export function expertMajorShared(shape: ExpertMajorSharedShape): RecordLayout {
+  const { numLocalExperts, numWarps } = shape;
+  return recordLayout({
+    name: 'ExpertMajorShared',
+    doc: 'Shared memory of a block that groups rows by expert.',
+    fields: [
+      {
+        ctype: 'uint32_t',
+        name: 'group',
+        count: numLocalExperts + 1,
+        note: '[expert] first row of the group; last, all rows',
+      },
+      {
+        ctype: 'uint32_t',
+        name: 'padding',
+        count: numLocalExperts,
+        note: "[expert] first row of the group's padding",
+      },
+      {
+        ctype: 'uint32_t',
+        name: 'next',
+        count: numWarps * numLocalExperts,
+        note: "[warp][expert] row of the warp's next selection",
+      },
+    ],
+  });
+}
+
+export function expertCountsShared({
+  numLocalExperts,
+}: Pick<ExpertMajorSharedShape, 'numLocalExperts'>): RecordLayout {
+  return recordLayout({
+    name: 'ExpertCountsShared',
+    doc: 'Shared memory of a block that counts selections by expert.',
+    fields: [
+      { ctype: 'uint32_t', name: 'counts', count: numLocalExperts, note: '[expert] selections' },
     ],
   });
 }
@@ -93,7 +147,12 @@ export function dispatchLayoutShared(shape: {
   });
 }
 
-function ringFields({ pieceBytes, numStages }: CombineSharedShape) {
+interface RingShape {
+  readonly pieceBytes: number;
+  readonly numStages: number;
+}
+
+function ringFields({ pieceBytes, numStages }: RingShape) {
   return [
     {
       ctype: 'uint8_t',
@@ -108,8 +167,11 @@ function ringFields({ pieceBytes, numStages }: CombineSharedShape) {
 }
 
 export interface StagesInput {
-  readonly asked: number | 'auto';
-  readonly inFlightBytes: number | 'auto';
+  /** As the spec asks. */
+  readonly memory: {
+    readonly stages: number | 'auto';
+    readonly inFlightBytes: number | 'auto';
+  };
   /** Fewest stages that the kernel works with. */
   readonly atLeast: number;
   readonly pieceBytes: number;
@@ -117,19 +179,36 @@ export interface StagesInput {
   sharedBytes(numStages: number): number;
 }
 
+/** A number of stages, and what it stands at. */
+export interface Stages {
+  readonly numStages: number;
+  readonly boundBy: 'asked' | 'inFlightBytes' | 'cap' | 'sharedMemory' | 'atLeast';
+}
+
 /** Number of stages: as asked, else enough to keep the bytes under way, as far as shared memory reaches. */
-export function numStagesFor({
-  asked,
-  inFlightBytes,
-  atLeast,
-  pieceBytes,
-  sharedBytes,
-}: StagesInput): number {
-  if (asked !== 'auto') return asked;
+export function stagesFor(input: StagesInput): Stages {
+  const { memory, atLeast, pieceBytes } = input;
+  if (memory.stages !== 'auto') return { numStages: memory.stages, boundBy: 'asked' };
+  const { inFlightBytes } = memory;
   const bytes = inFlightBytes === 'auto' ? AUTO_IN_FLIGHT_BYTES : inFlightBytes;
-  const cap =
-    inFlightBytes === 'auto' ? MAX_AUTO_STAGES : Math.floor(SHARED_BYTES_LIMIT / (pieceBytes + 16));
-  let numStages = Math.max(atLeast, Math.min(cap, Math.ceil(bytes / pieceBytes)));
-  while (numStages > atLeast && sharedBytes(numStages) > SHARED_BYTES_LIMIT) numStages -= 1;
-  return numStages;
+  const wanted = Math.ceil(bytes / pieceBytes);
+  const isCapped = inFlightBytes === 'auto' && wanted > MAX_AUTO_STAGES;
+  const numStages = isCapped ? MAX_AUTO_STAGES : wanted;
+  const fits = input.sharedBytes(numStages) <= SHARED_BYTES_LIMIT;
+  const most = fits ? numStages : stagesThatFit(input);
+  if (most < atLeast) return { numStages: atLeast, boundBy: 'atLeast' };
+  if (!fits) return { numStages: most, boundBy: 'sharedMemory' };
+  return { numStages, boundBy: isCapped ? 'cap' : 'inFlightBytes' };
+}
+
+/** Most stages that shared memory holds. */
+export function stagesThatFit({ pieceBytes, sharedBytes }: StagesInput): number {
+  let fits = 0;
+  let tooMany = Math.floor(SHARED_BYTES_LIMIT / pieceBytes) + 1;
+  while (tooMany - fits > 1) {
+    const middle = Math.floor((fits + tooMany) / 2);
+    if (sharedBytes(middle) <= SHARED_BYTES_LIMIT) fits = middle;
+    else tooMany = middle;
+  }
+  return fits;
 }

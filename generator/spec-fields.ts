@@ -5,6 +5,8 @@ import { DERIVED_DEFAULTS, specSchema } from './spec-schema.js';
 export interface SpecField {
   /** Such as `channels.memory.count`. */
   readonly path: string;
+  /** What values it takes, as a type of TypeScript: `'auto' | number`. */
+  readonly type: string;
   readonly description: string;
   /** As a spec would write it, or in words where it depends on other fields; absent for a required field. */
   readonly default?: string;
@@ -19,6 +21,7 @@ function fieldsOf(shape: z.core.$ZodShape, prefix: string): SpecField[] {
     const inner = objectInside(schema);
     const field: SpecField = {
       path,
+      type: typeOf(schema),
       description: descriptionOf(schema),
       ...defaultOf(path, schema),
     };
@@ -44,6 +47,19 @@ function objectInside(schema: Schema): z.core.$ZodShape | undefined {
   return undefined;
 }
 
+function typeOf(schema: Schema): string {
+  const def = defOf(schema);
+  if ('innerType' in def) return typeOf(def.innerType as Schema);
+  if (def.type === 'union') return def.options.map(typeOf).join(' | ');
+  if (def.type === 'literal') return def.values.map(literal).join(' | ');
+  if (def.type === 'enum') return Object.values(def.entries).map(literal).join(' | ');
+  return def.type;
+}
+
+function literal(value: unknown): string {
+  return typeof value === 'string' ? `'${value}'` : String(value);
+}
+
 function descriptionOf(schema: Schema): string {
   const own = (schema as { description?: string }).description;
   if (own !== undefined) return own;
@@ -57,5 +73,5 @@ function defaultOf(path: string, schema: Schema): Pick<SpecField, 'default'> {
   const def = defOf(schema);
   if (def.type !== 'default' && def.type !== 'prefault') return {};
   const value = def.defaultValue;
-  return { default: typeof value === 'string' ? `'${value}'` : JSON.stringify(value) };
+  return { default: typeof value === 'object' ? JSON.stringify(value) : literal(value) };
 }

@@ -8,6 +8,13 @@ function positive(description: string) {
     .describe(description);
 }
 
+function count(description: string) {
+  return z
+    .int({ error: '0 or a positive integer' })
+    .min(0, { error: '0 or a positive integer' })
+    .describe(description);
+}
+
 function oneOf<const Values extends readonly [string, ...string[]]>(
   values: Values,
   description: string,
@@ -39,6 +46,17 @@ const htFields = section({
   credit: flag('saves one receive buffer for a wait on every rank before rows are sent').default(
     false,
   ),
+  withoutTopk: flag('dispatch from a layout alone, without top-k indices and weights').default(
+    false,
+  ),
+  cached: flag('dispatch again along the routing of a handle').default(false),
+  worstTokens: flag('dispatch that waits for no counts, its rows padded to numWorstTokens').default(
+    false,
+  ),
+  combineWeights: flag('combine that brings top-k weights back too').default(false),
+  biases: count('tensors that combine can add to its sums, at most 2').default(0),
+  expertMajor: flag('received rows grouped by local expert, and combine from there').default(false),
+  readyCounters: flag('a header for kernels that start on the rows of one source').default(false),
 });
 
 const llFields = section({
@@ -53,7 +71,10 @@ const memoryFields = section({
   inFlightBytes: auto('bytes of rows that a channel keeps under way').describe(
     "bytes of rows that a channel keeps under way, where stages is 'auto'",
   ),
-  placement: oneOf(['compact', 'slotted'], 'how rows lie at the receiver').default('compact'),
+  placement: oneOf(
+    ['compact', 'slotted'],
+    "how rows lie at the receiver: without gaps, or each source's from a place of its own",
+  ).default('compact'),
 });
 
 const portFields = section({
@@ -88,11 +109,17 @@ export const specSchema = section({
   hidden: positive('elements of a token'),
   experts: positive('experts over all ranks').optional(),
   topk: positive('experts that a token chooses').optional(),
-  dtype: oneOf(['bf16', 'f16', 'fp8_e4m3'], 'type of the elements that dispatch moves').default(
-    'bf16',
-  ),
+  dtype: oneOf(
+    ['bf16', 'f16', 'fp8_e4m3', 'u8'],
+    "type of the elements that dispatch moves; 'u8' is opaque bytes",
+  ).default('bf16'),
   scaleBlock: positive('elements that share a scale, for fp8').default(128),
   scaleDtype: oneOf(['f32', 'ue8m0'], 'type of a scale, for fp8').default('f32'),
+  scaleLayout: oneOf(
+    ['row', 'column'],
+    'what lies side by side: the scales of a token, or those of a block',
+  ).default('row'),
+  extraBytes: count('opaque bytes that travel beside each token, a multiple of 4').default(0),
   combineDtype: oneOf(['bf16', 'f16', 'f32'], 'type of the elements that combine moves').default(
     'bf16',
   ),
@@ -108,13 +135,9 @@ export const specSchema = section({
     .describe('low-latency dispatch and combine'),
   channels: channelFields.prefault({}).describe('how transfers are split into parallel parts'),
   arenaBytes: auto('memory of a rank that tensors and handles come from'),
-  maxSpillBytes: z
-    .int({ error: '0 or a positive integer' })
-    .min(0, { error: '0 or a positive integer' })
-    .default(0)
-    .describe(
-      'bytes of registers that a CUDA kernel may spill, stores and loads; more fails the build',
-    ),
+  maxSpillBytes: count(
+    'bytes of registers that a CUDA kernel may spill, stores and loads; more fails the build',
+  ).default(0),
 });
 
 /** Defaults that depend on other fields, as text. */

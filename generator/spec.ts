@@ -2,9 +2,11 @@ import { createHash } from 'node:crypto';
 import type * as z from 'zod';
 import { canonicalJson } from './canonical-json.js';
 import { EpgenSpecError, type SpecIssue } from './errors.js';
+import { featuresOf } from './features.js';
 import { nearestValue } from './nearest-value.js';
 import { ruleIssues } from './rule-issues.js';
 import { issuesFromZod } from './schema-issues.js';
+import { showValue } from './show-value.js';
 import { withField } from './spec-field.js';
 import { derivedName, isReservedName } from './spec-name.js';
 import { specSchema } from './spec-schema.js';
@@ -45,7 +47,8 @@ function readSpec(input: unknown): { readonly spec: Spec; readonly issues: reado
   const parsed = specSchema.safeParse(input);
   if (parsed.success) {
     const spec = withDerivedFields(parsed.data);
-    return { spec, issues: [...nameIssues(parsed.data.name), ...ruleIssues(spec)] };
+    const issues = [...nameIssues(parsed.data.name), ...scaleIssues(spec), ...ruleIssues(spec)];
+    return { spec, issues };
   }
   const issues = issuesFromZod(parsed.error, input);
   const malformed = issues.map((issue) => issue.path);
@@ -82,6 +85,19 @@ function nameIssues(name: string | undefined): SpecIssue[] {
   if (name === undefined || !isReservedName(name)) return [];
   const message = `Expected name to be free for a C++ namespace but received '${name}', which C++ or epgen uses`;
   return [{ path: 'name', message, received: name, fix: `'${name}_exchange'` }];
+}
+
+/** Fields of scales that a spec without scales sets all the same. */
+function scaleIssues(spec: Spec): SpecIssue[] {
+  if (featuresOf(spec).hasScales) return [];
+  const defaults = specSchema.parse({ ranks: spec.ranks, hidden: spec.hidden });
+  return (['scaleBlock', 'scaleDtype', 'scaleLayout'] as const).flatMap((path) => {
+    const received = spec[path];
+    if (received === defaults[path]) return [];
+    const fix = showValue(defaults[path]);
+    const message = `Expected ${path} to be ${fix}, its default, but received ${showValue(received)}: rows of ${spec.dtype} have no scales`;
+    return [{ path, message, received, fix }];
+  });
 }
 
 /** The input less the fields at `paths`, which may lie in sections. */

@@ -8,6 +8,8 @@ import {
 } from './constants-view.js';
 import { cppName } from './cpp-name.js';
 import { DTYPES } from './dtype.js';
+import type { Features } from './features.js';
+import { kernelNames } from './kernels.js';
 import type { Layout } from './layout.js';
 import type { Plan } from './plan.js';
 import type { RecordLayout } from './record.js';
@@ -17,16 +19,28 @@ import type { Region } from './window.js';
 import { wrapText } from './wrap-text.js';
 
 /** What templates read: names and text, nothing left to compute. */
-export interface View {
+export interface View extends Features {
   readonly specName: string;
   readonly namespace: string;
   readonly specHash: string;
   /** Such as `8 ranks, 256 experts, top-8, rows of 7168 bf16`. */
   readonly summary: string;
   readonly cppIndexType: string;
+  /** Whether anything but top-k travels beside the rows. */
+  readonly hasBeside: boolean;
+  /** Whether some of that lies in rows as tokens do. */
+  readonly hasBesideRows: boolean;
+  /** Type of the elements that dispatch moves. */
+  readonly rowType: string;
+  /** Type of the elements that combine moves, as names of conversions have it. */
+  readonly combineType: string;
+  readonly elementsPerVector: string;
+  /** `kernel` without `_kernel`, of every kernel that the spec has. */
+  readonly kernels: readonly string[];
   readonly exchange: ConstantsView;
   readonly dispatch: ConstantsView;
   readonly combine: ConstantsView;
+  readonly expertMajor: ConstantsView;
   readonly dispatchLayout: ConstantsView;
   readonly structs: readonly StructView[];
   readonly args: readonly ArgsView[];
@@ -74,9 +88,17 @@ export function viewFromLayout({
     specHash: specHash(spec),
     summary: summaryOf(spec),
     cppIndexType: plan.topkIdxType,
+    hasBeside: plan.features.hasScales || plan.features.hasExtras,
+    hasBesideRows: hasBesideRows(plan.features),
+    rowType: spec.dtype,
+    combineType: spec.combineDtype,
+    elementsPerVector: `${plan.combine.elementsPerVector}`,
+    kernels: kernelNames(plan.features),
+    ...plan.features,
     exchange: constantsView(plan, 'exchange'),
     dispatch: constantsView(plan, 'dispatch'),
     combine: constantsView(plan, 'combine'),
+    expertMajor: constantsView(plan, 'expertMajor'),
     dispatchLayout: constantsView(plan, 'dispatchLayout'),
     structs: layout.structs.map(structView),
     args: layout.args.map(argsView),
@@ -85,6 +107,10 @@ export function viewFromLayout({
     recordBytes: `${layout.recordBytes}`,
     reuseLines: reuseLines(plan.reuse),
   };
+}
+
+function hasBesideRows({ hasScales, hasColumnScales, hasExtras }: Features): boolean {
+  return (hasScales && !hasColumnScales) || hasExtras;
 }
 
 function summaryOf({ ranks, experts, topk, hidden, dtype }: Spec): string {
@@ -129,6 +155,7 @@ function structView(record: RecordLayout): StructView {
 const SHARED_RECORDS = [
   ['DispatchShared', 'dispatch.sharedBytes'],
   ['CombineShared', 'combine.sharedBytes'],
+  ['ExpertMajorShared', 'expertMajor.sharedBytes'],
   ['DispatchLayoutShared', 'dispatchLayout.sharedBytes'],
 ] as const;
 

@@ -1,9 +1,13 @@
 import type { Command } from 'commander';
+import { type Explanation, explainPlan } from '../../generator/explain.js';
 import { humanBytes } from '../../generator/human-bytes.js';
 import { type Layout, layoutFromPlan } from '../../generator/layout.js';
+import { type OptionCost, optionCosts } from '../../generator/option-costs.js';
 import { type Plan, planFromSpec } from '../../generator/plan.js';
 import type { Spec } from '../../generator/spec.js';
 import { wrapText } from '../../generator/wrap-text.js';
+import { explanationLines } from '../inspect/explanation-lines.js';
+import { optionLines } from '../inspect/option-lines.js';
 import type { Context } from '../main.js';
 import type { Output } from '../output.js';
 import { selectSpecs } from '../select-specs.js';
@@ -12,15 +16,19 @@ import { grouped, tableLines } from '../table.js';
 
 const COLUMNS = 80;
 
+const isOn = (cost: OptionCost) => cost.isOn;
+
 export function define(command: Command, { output }: Context): void {
   command.argument('[specs...]', 'spec files, or names in specs/ (default: all of specs/)');
   addSpecOptions(command);
   command
+    .option('--why', 'print how each number of the plan follows from others, and what limits it')
     .option('--json', 'print one JSON record a spec')
-    .action(async (names: string[], options: SpecFlagValues) => {
+    .action(async (names: string[], options: InspectOptions) => {
       for (const { spec } of await selectSpecs(names, options)) {
         const plan = planFromSpec(spec);
         const layout = layoutFromPlan(plan);
+        const why = options.why ? explainPlan({ spec, plan }) : undefined;
         output.record({
           event: 'inspected',
           name: spec.name,
@@ -28,21 +36,44 @@ export function define(command: Command, { output }: Context): void {
           plan,
           regions: layout.regions,
           channels: channelRanges(plan),
+          options: optionCosts(spec),
+          why,
         });
-        print(spec, plan, layout, output);
+        print(spec, why ? whySections(why) : sections(spec, plan, layout), output);
       }
     });
 }
 
-function print(spec: Spec, plan: Plan, layout: Layout, output: Output): void {
-  const sections = [
+interface InspectOptions extends SpecFlagValues {
+  readonly why?: boolean;
+}
+
+type Section = readonly [title: string, lines: readonly string[]];
+
+function sections(spec: Spec, plan: Plan, layout: Layout): readonly Section[] {
+  const costs = optionCosts(spec);
+  return [
     ['plan', planLines(plan)],
     [`window, ${humanBytes(plan.windowBytes)} a rank`, regionLines(layout)],
+    ['options: what each adds to the same spec without it', optionLines(costs.filter(isOn))],
+    ['options not asked for: what each would add', optionLines(costs.filter((one) => !isOn(one)))],
     [`channels of a call with ${grouped(plan.maxTokensPerRank)} tokens a rank`, channelLines(plan)],
     ['reuse: why a region may be written again', reuseLines(plan)],
-  ] as const;
-  output.line(spec.name);
+  ];
+}
+
+function whySections(why: readonly Explanation[]): readonly Section[] {
+  const groups = [...new Set(why.map(({ group }) => group))];
+  return groups.map((name) => {
+    const own = why.filter(({ group }) => group === name);
+    return [`why: ${name}`, explanationLines(own, COLUMNS - 2)];
+  });
+}
+
+function print({ name }: Spec, sections: readonly Section[], output: Output): void {
+  output.line(name);
   for (const [title, lines] of sections) {
+    if (lines.length === 0) continue;
     output.line();
     output.line(title);
     for (const line of lines) output.line(`  ${line}`);

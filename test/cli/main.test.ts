@@ -53,7 +53,13 @@ describe('bad input', () => {
       2,
       /path=value.*received topk/,
     ],
-    ['a later mode', ['inspect', ...SHAPE, '--dtype', 'fp8'], 2, /fp8_e4m3/],
+    ['a later mode', ['inspect', ...SHAPE, '--set', 'll.inFlight=2'], 2, /ll .*builds false/],
+    [
+      'a placement of its own',
+      ['inspect', ...SHAPE, '--placement', 'dense'],
+      2,
+      /one of 'compact', 'slotted' but received 'dense'/,
+    ],
     [
       'an old architecture',
       ['build', ...SHAPE, '--arch', 'sm_80'],
@@ -77,12 +83,64 @@ describe('bad input', () => {
 });
 
 describe('epgen inspect', () => {
-  it('prints plan, window, channels and reuse within 80 columns', async () => {
-    const { stdout, code } = await run('inspect', ...SHAPE, '--channels', '3');
+  const OPTIONS = [
+    ...['--dtype', 'fp8', '--combine-dtype', 'f32', '--topk-idx', 'i32', '--extra-bytes', '16'],
+    ...['credit', 'withoutTopk', 'cached', 'worstTokens', 'combineWeights', 'expertMajor'].flatMap(
+      (field) => ['--set', `ht.${field}=true`],
+    ),
+    ...['--set', 'ht.biases=2', '--live-results', '4'],
+  ];
+  const widest = (text: string) => Math.max(...text.split('\n').map((line) => line.length));
+
+  it.each<[what: string, args: string[], words: string[]]>([
+    [
+      'plan, window, channels and reuse',
+      ['--channels', '3'],
+      ['numRanks', 'recv_x', 'first token', 'reuse'],
+    ],
+    [
+      'what options cost',
+      ['--ranks', '8', '--hidden', '16384', ...OPTIONS],
+      ['recv_x_scales', 'recv_extras', 'output_weights', 'dispatch_without_topk'],
+    ],
+    [
+      'why each number is what it is',
+      ['--ranks', '8', '--hidden', '16384', ...OPTIONS, '--why'],
+      ['= numRanks × maxTokensPerRank', 'bound by MAX_AUTO_PIECE_BYTES', 'window.recv_extras'],
+    ],
+  ])('prints %s within 80 columns', async (_what, args, words) => {
+    const { stdout, code } = await run('inspect', ...SHAPE, ...args);
     expect(code).toBe(0);
-    for (const word of ['numRanks', 'recv_x', 'first token', 'reuse'])
-      expect(stdout).toContain(word);
-    expect(Math.max(...stdout.split('\n').map((line) => line.length))).toBeLessThanOrEqual(80);
+    for (const word of words) expect(stdout).toContain(word);
+    expect(widest(stdout)).toBeLessThanOrEqual(80);
+  });
+
+  it('gives machines the costs of options, and with --why the formulas', async () => {
+    const args = ['inspect', ...SHAPE, '--placement', 'slotted', '--json'];
+    const [plain] = records((await run(...args)).stdout);
+    expect(plain).toMatchObject({
+      options: expect.arrayContaining([
+        expect.objectContaining({
+          field: 'channels.memory.placement',
+          isOn: true,
+          without: 'compact',
+        }),
+        expect.objectContaining({ field: 'ht.cached', isOn: false, files: ['dispatch_cached.cu'] }),
+      ]),
+    });
+    expect(plain).not.toHaveProperty('why');
+    const [why] = records((await run(...args, '--why')).stdout);
+    expect(why).toMatchObject({
+      why: expect.arrayContaining([
+        expect.objectContaining({
+          name: 'numRecvBuffers',
+          group: 'exchange',
+          value: 3,
+          formula: 'liveResults + 1',
+          inputs: [{ name: 'liveResults', value: 2 }],
+        }),
+      ]),
+    });
   });
 
   it('gives machines the same, with the token range of each channel', async () => {

@@ -54,6 +54,21 @@ const specs: fc.Arbitrary<Spec> = fc
     );
   });
 
+/** A combine of such rows that has all there is to have, at top-32. */
+const combined = ({
+  numRanks,
+  rowBytes,
+}: {
+  readonly numRanks: number;
+  readonly rowBytes: number;
+}) => ({
+  numRanks,
+  numTopk: 32,
+  combineElementBytes: 2,
+  combineRowBytes: rowBytes,
+  features: { hasCombineWeights: true },
+});
+
 describe('shared memory', () => {
   const auto = { stages: 'auto', pieceBytes: 'auto', inFlightBytes: 'auto' } as const;
 
@@ -61,7 +76,7 @@ describe('shared memory', () => {
     fc.assert(
       fc.property(shapes, (shape) => {
         const dispatch = dispatchPlan({ ...shape, memory: auto });
-        const combine = combinePlan({ ...shape, combineRowBytes: shape.rowBytes, memory: auto });
+        const combine = combinePlan({ ...combined(shape), memory: auto });
         expect(dispatch.sharedBytes).toBeLessThanOrEqual(SHARED_BYTES_LIMIT);
         expect(combine.sharedBytes).toBeLessThanOrEqual(SHARED_BYTES_LIMIT);
         expect(dispatch.numStages).toBeGreaterThanOrEqual(4);
@@ -77,7 +92,7 @@ describe('shared memory', () => {
     for (let vectors = 1; vectors <= 4096; vectors += 1) {
       const row = vectors * 16;
       const dispatch = dispatchPlan({ ...worst, rowBytes: row });
-      const combine = combinePlan({ ...worst, combineRowBytes: row });
+      const combine = combinePlan({ ...worst, ...combined({ numRanks: 8, rowBytes: row }) });
       expect(Math.max(dispatch.sharedBytes, combine.sharedBytes)).toBeLessThanOrEqual(
         SHARED_BYTES_LIMIT,
       );
@@ -94,7 +109,7 @@ describe('pieces', () => {
     fc.assert(
       fc.property(shapes, pieceBytes, (shape, asked) => {
         const memory = { stages: 8, pieceBytes: asked, inFlightBytes: 'auto' } as const;
-        const plan = combinePlan({ ...shape, combineRowBytes: shape.rowBytes, memory });
+        const plan = combinePlan({ ...combined(shape), memory });
         const covered = (plan.piecesPerRow - 1) * plan.pieceBytes + plan.lastPieceBytes;
         expect(covered).toBe(shape.rowBytes);
         expect(plan.lastPieceBytes).toBeGreaterThan(0);

@@ -4,6 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { generate } from '../../generator/generate.js';
+import { parseSpec } from '../../generator/spec.js';
 import { findCommand } from '../../generator/toolchain.js';
 
 // Every instruction of a kernel that orders memory, as nvcc emits it: a release, acquire or fence that goes missing,
@@ -93,6 +95,147 @@ const kernels: Readonly<Record<string, Ordering>> = {
   },
 };
 
+/** rank_counts as a credit: released, and acquired before the copy engine writes on its strength. */
+const creditWords: Readonly<Record<string, Count>> = {
+  'st.release.sys.global.u64': 1,
+  'ld.acquire.sys.global.u64': 1,
+  'fence.proxy.async': 2,
+};
+
+const cachedDispatch: Ordering = {
+  piece: commit,
+  instructions: {
+    // arrivals, as in dispatch.
+    'cp.async.bulk.wait_group 0': 1,
+    'fence.proxy.async': 1,
+    'red.release.sys.global.add.u32': 1,
+    'ld.acquire.sys.global.u32': 1,
+    'atom.relaxed.gpu.global.add.u32': 1,
+    // The ring.
+    'fence.mbarrier_init.release.cluster': 1,
+    [expectBytes]: 2,
+    [load]: 2,
+    [store]: perPiece,
+    [commit]: perPiece,
+    'cp.async.bulk.wait_group.read': perPiece,
+    [arrive]: perPiece,
+    [abortWord]: (pieces) => 3 + pieces,
+  },
+  adjacent: kernels.dispatch!.adjacent!,
+};
+
+/** Kernels and variants of kernels that a spec has only where it asks for them; `spec` fields beside those of all. */
+const variants: readonly {
+  readonly what: string;
+  readonly file: string;
+  readonly spec: object;
+  readonly ht: object;
+  readonly ordering: Ordering;
+}[] = [
+  {
+    what: 'combine with top-k weights and biases',
+    file: 'combine',
+    spec: { combineDtype: 'f32' },
+    ht: { combineWeights: true, biases: 2 },
+    ordering: {
+      // Rows of one piece, which are not the only loads.
+      piece: expectBytes,
+      instructions: {
+        ...kernels.combine!.instructions,
+        // ready_weights: before the release of ready, and after the acquire of it.
+        'st.relaxed.sys.global.u64': 1,
+        'ld.relaxed.sys.global.u64': 1,
+        [load]: 2,
+        [abortWord]: 6,
+      },
+      adjacent: [
+        ['st.relaxed.sys.global.u64', 'st.release.sys.global.u64'],
+        ['st.release.sys.global.u64', 'ld.acquire.sys.global.u64'],
+        [expectBytes, load],
+        ['fence.proxy.async.shared::cta', arrive],
+      ],
+    },
+  },
+  {
+    what: 'dispatch with a credit, scales and padding',
+    file: 'dispatch',
+    spec: { dtype: 'fp8_e4m3', scaleBlock: 16, scaleLayout: 'column', topkIdx: 'i32' },
+    ht: { credit: true, worstTokens: true },
+    ordering: {
+      piece: commit,
+      instructions: {
+        ...kernels.dispatch!.instructions,
+        ...creditWords,
+        'st.relaxed.sys.global.u64': 1,
+        [abortWord]: (pieces) => 9 + pieces,
+      },
+      adjacent: kernels.dispatch!.adjacent!,
+    },
+  },
+  {
+    what: 'dispatch with a credit to slots',
+    file: 'dispatch',
+    spec: { channels: { memory: { placement: 'slotted' } } },
+    ht: { credit: true },
+    ordering: {
+      piece: commit,
+      instructions: {
+        ...kernels.dispatch!.instructions,
+        ...creditWords,
+        'st.relaxed.sys.global.u64': 1,
+        // Bases follow from nobody's counts.
+        'ld.relaxed.sys.global.u64': 2,
+        [abortWord]: (pieces) => 8 + pieces,
+      },
+      adjacent: kernels.dispatch!.adjacent!,
+    },
+  },
+  {
+    what: 'dispatch from a layout',
+    file: 'dispatch_without_topk',
+    spec: { extraBytes: 4 },
+    ht: { withoutTopk: true },
+    ordering: {
+      ...kernels.dispatch!,
+      instructions: {
+        ...kernels.dispatch!.instructions,
+        // Each freed stage; selections need no counting.
+        [arrive]: perPiece,
+        [abortWord]: (pieces) => 7 + pieces,
+      },
+    },
+  },
+  {
+    what: 'dispatch from a handle',
+    file: 'dispatch_cached',
+    spec: { extraBytes: 4 },
+    ht: { cached: true },
+    ordering: cachedDispatch,
+  },
+  {
+    what: 'dispatch from a handle with a credit',
+    file: 'dispatch_cached',
+    spec: {},
+    ht: { cached: true, credit: true },
+    ordering: {
+      ...cachedDispatch,
+      instructions: {
+        ...cachedDispatch.instructions,
+        ...creditWords,
+        [abortWord]: (pieces) => 4 + pieces,
+      },
+    },
+  },
+  // This rank's memory only: nothing is ordered but by the ends of kernels.
+  ...['expert_counts', 'expert_major', 'expert_sum'].map((file) => ({
+    what: file,
+    file,
+    spec: { extraBytes: 4 },
+    ht: { expertMajor: true },
+    ordering: { instructions: {} },
+  })),
+];
+
 /** Out of line, shared by all waits: the latch of the first to give up, the record it leaves, the other ranks. */
 const functions: Readonly<Record<string, Ordering>> = {
   is_first_to_give_up: { instructions: { 'atom.relaxed.sys.global.or.b32': 1 } },
@@ -122,7 +265,7 @@ function functionName(text: string): string {
   const [, mangled = ''] = /(_ZN\w+)/.exec(text) ?? [];
   // _ZN5epgen<length><spec><length><name>E...
   const names = [...mangled.matchAll(/\d+([a-z_]\w*?)(?=\d|E)/g)].map(([, name]) => name!);
-  const kernel = /((?:dispatch_layout|dispatch|combine)_kernel(?:_loopback)?)E/.exec(mangled)?.[1];
+  const kernel = /\d((?:dispatch|combine|expert)[a-z_]*_kernel(?:_loopback)?)E/.exec(mangled)?.[1];
   return kernel ?? names.at(-1)?.replace(/E.*/, '') ?? mangled;
 }
 
@@ -191,6 +334,18 @@ describe.skipIf(nvcc === undefined)(
       };
       expect([...listings.keys()].sort()).toEqual(Object.keys(expected).sort());
       for (const [name, ordering] of Object.entries(expected))
+        expect(problems(listings.get(name)!, ordering), name).toEqual([]);
+    });
+
+    it.each(variants)('$what', async ({ file, spec, ht, ordering }) => {
+      const shape = { ranks: 2, hidden: 64, experts: 6, topk: 5 };
+      const files = generate(
+        parseSpec({ ...shape, ...spec, ht: { maxTokensPerRank: 40, ...ht } }, 'test'),
+      );
+      for (const name of [`${file}.cu`, 'layout.cuh'])
+        writeFileSync(join(scratch, name), files.get(name)!);
+      const listings = await compile(join(scratch, `${file}.cu`), scratch);
+      for (const name of [`${file}_kernel`, `${file}_kernel_loopback`])
         expect(problems(listings.get(name)!, ordering), name).toEqual([]);
     });
 

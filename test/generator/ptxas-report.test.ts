@@ -36,13 +36,15 @@ async function folderWith(...texts: readonly string[]): Promise<string> {
 }
 
 const others = [report('combine'), report('dispatch_layout')];
+const names = ['dispatch', 'combine', 'dispatch_layout'];
 
 describe('readPtxasReport', () => {
   it('tells of registers, shared memory and the stack', async () => {
     const kernels = await readPtxasReport(
       await folderWith(report('dispatch', { smem: ', 1024 bytes smem' }), ...others),
+      names,
     );
-    expect(kernels.map(({ name }) => name)).toEqual(['dispatch', 'combine', 'dispatch_layout']);
+    expect(kernels.map(({ name }) => name)).toEqual(names);
     expect(kernels[0]).toEqual({
       name: 'dispatch',
       registers: 56,
@@ -61,7 +63,7 @@ describe('readPtxasReport', () => {
     ],
     ['a kernel is absent', '', /tell of the kernel dispatch/],
   ])('fails where %s', async (_name, text, message) => {
-    const pending = readPtxasReport(await folderWith(text, ...others));
+    const pending = readPtxasReport(await folderWith(text, ...others), names);
     await expect(pending).rejects.toThrow(EpgenError);
     await expect(pending).rejects.toThrow(message);
   });
@@ -69,7 +71,7 @@ describe('readPtxasReport', () => {
 
 describe('requireFewSpills', () => {
   const kernelsOf = async (...texts: readonly string[]) =>
-    readPtxasReport(await folderWith(...texts, ...others));
+    readPtxasReport(await folderWith(...texts, ...others), names);
 
   it.each<[name: string, dispatch: string, maxSpillBytes: number]>([
     ['no spills', report('dispatch'), 0],
@@ -119,7 +121,7 @@ describe('requireFewSpills', () => {
       report('combine', { spills: 32 }),
       report('dispatch_layout', { spills: 4 }),
     );
-    const kernels = await readPtxasReport(folder);
+    const kernels = await readPtxasReport(folder, names);
     const error = failureOf(() => requireFewSpills(kernels, 8));
     expect(error.message).toMatch(/\n {2}dispatch: 16 .*\n {2}combine: 64 .*/);
     expect(error.message).not.toContain('dispatch_layout');

@@ -3,12 +3,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { generate } from '../../generator/generate.js';
+import type { RenderedFile } from '../../generator/kernels.js';
 import { layoutFromPlan } from '../../generator/layout.js';
 import { planFromSpec } from '../../generator/plan.js';
-import { type RenderedFile, renderFile, templatesIn } from '../../generator/render.js';
-import { parseSpec } from '../../generator/spec.js';
+import { renderFile, templatesIn } from '../../generator/render.js';
+import { parseSpec, type Spec, type SpecInput } from '../../generator/spec.js';
 import { strictView } from '../../generator/strict-view.js';
-import { viewFromLayout } from '../../generator/view.js';
+import { type View, viewFromLayout } from '../../generator/view.js';
 
 let folder = '';
 
@@ -18,10 +19,20 @@ beforeEach(async () => {
 });
 afterEach(() => rm(folder, { recursive: true }));
 
+function file(name: string): RenderedFile {
+  return { name, template: name, variant: { kernel: '', argsType: '', hasTopk: false } };
+}
+
+/** Constants that layout.cuh declares. */
+function constantsOf(spec: Spec): string[] {
+  const layout = generate(spec).get('layout.cuh') ?? '';
+  return Array.from(layout.matchAll(/^constexpr .* (k\w+) = /gm), ([, name]) => name as string);
+}
+
 async function render(template: string, view: object, partial?: string): Promise<string> {
   await writeFile(join(folder, 'x.hbs'), template);
   if (partial !== undefined) await writeFile(join(folder, 'partials', 'part.hbs'), partial);
-  return templatesIn(folder).render('x', view);
+  return templatesIn(folder).render(file('x'), view as View);
 }
 
 describe('templates', () => {
@@ -66,24 +77,23 @@ describe('strictView', () => {
 });
 
 describe('renderFile', () => {
-  const spec = parseSpec({ ranks: 2, hidden: 64 }, 'test');
+  const plainShape = { ranks: 2, hidden: 64 };
+  const spec = parseSpec(plainShape, 'test');
   const plan = planFromSpec(spec);
   const view = viewFromLayout({ spec, plan, layout: layoutFromPlan(plan) });
 
   it('says where it was when a template fails', () => {
     const { summary: _, ...rest } = view;
-    expect(() => renderFile('layout.cuh', rest as typeof view)).toThrow(
+    expect(() => renderFile(file('layout.cuh'), rest as View)).toThrow(
       /while rendering templates\/layout\.cuh\.hbs for ep2_h64_bf16$/,
     );
-    expect(() => renderFile('layout.cuh', rest as typeof view)).toThrow(
+    expect(() => renderFile(file('layout.cuh'), rest as View)).toThrow(
       expect.objectContaining({ code: 'EPGEN_INTERNAL' }),
     );
   });
 
   it('refuses a template that is not there', () => {
-    expect(() => renderFile('nothing.cu' as RenderedFile, view)).toThrow(
-      'templates/nothing.cu.hbs',
-    );
+    expect(() => renderFile(file('nothing.cu'), view)).toThrow('templates/nothing.cu.hbs');
   });
 
   it('starts every file with what made it', () => {
@@ -96,15 +106,41 @@ describe('renderFile', () => {
     }
   });
 
+  it.each<[string, Partial<SpecInput>]>([
+    ['f32 scales in rows', { dtype: 'fp8_e4m3', extraBytes: 4, ht: { biases: 1, cached: true } }],
+    [
+      'packed scales in columns',
+      {
+        ...{ dtype: 'fp8_e4m3', hidden: 512, scaleDtype: 'ue8m0', scaleLayout: 'column' },
+        ht: { combineWeights: true, expertMajor: true },
+      },
+    ],
+    ['slots', { extraBytes: 4, channels: { memory: { placement: 'slotted' } } }],
+  ])('declares no constant of an option that nothing names: %s', (_, input) => {
+    const plain = new Set(constantsOf(spec));
+    const other = parseSpec({ ...plainShape, ...input }, 'test');
+    const text = [...generate(other)].filter(([name]) => /\.(cu|cuh|cpp)$/.test(name)).join('');
+    const unused = constantsOf(other).filter(
+      (name) => !plain.has(name) && text.split(new RegExp(`\\b${name}\\b`)).length < 3,
+    );
+    expect(unused).toEqual([]);
+  });
+
+  it('has as many biases in the arguments as the spec', () => {
+    const other = parseSpec({ ranks: 2, hidden: 64, ht: { biases: 1 } }, 'test');
+    expect(generate(other).get('layout.cuh')).toContain('bias[combine::kNumBiases];');
+    expect(generate(other).get('layout.cuh')).toContain('constexpr uint32_t kNumBiases = 1;');
+  });
+
   it('names constants in kernels and never their numbers', () => {
-    for (const file of ['dispatch.cu', 'combine.cu', 'dispatch_layout.cu', 'launch.cpp'] as const) {
+    for (const name of ['dispatch.cu', 'combine.cu', 'dispatch_layout.cu', 'launch.cpp'] as const) {
       const other = parseSpec({ ranks: 8, hidden: 7168, experts: 128, topk: 4 }, 'test');
-      const text = (name: string, of: typeof spec) =>
+      const text = (of: typeof spec) =>
         generate(of)
           .get(name)
           ?.replaceAll(of.name, '<name>')
           .replaceAll(/[0-9a-f]{64}/g, '<hash>');
-      expect(text(file, other)).toBe(text(file, spec));
+      expect(text(other)).toBe(text(spec));
     }
   });
 });

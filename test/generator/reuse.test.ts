@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { recvBuffersFor, reuseTable } from '../../generator/reuse.js';
+import { lastSendOf, recvBuffersFor, reuseTable } from '../../generator/reuse.js';
 
 const input = { numRecvBuffers: 3, numOutputBuffers: 2, liveResults: 2, credit: false };
 
@@ -11,6 +11,19 @@ test.each([
   [2, true, 2],
 ])('%i live results, credit %s: %i receive buffers', (liveResults, credit, numRecvBuffers) => {
   expect(recvBuffersFor({ liveResults, credit })).toBe(numRecvBuffers);
+});
+
+test.each([
+  [1, false, 1],
+  [3, false, 3],
+  [1, true, 0],
+  [2, true, 1],
+])('%i live results, credit %s: sent on by the next %i dispatches', (liveResults, credit, last) => {
+  const lifetimes = { liveResults, credit };
+  expect(lastSendOf(lifetimes)).toBe(last);
+  const table = reuseTable({ ...input, ...lifetimes, numRecvBuffers: recvBuffersFor(lifetimes) });
+  const sends = table.filter(({ later }) => later === 'dispatch reads result');
+  expect(sends.length > 0).toBe(last > 0);
 });
 
 test('an edge names each pair once and survives JSON', () => {

@@ -11,6 +11,13 @@ const dispatch = (fields: Partial<Plan['dispatch']>) => ({
 });
 const combine = (fields: Partial<Plan['combine']>) => ({ combine: { ...plan.combine, ...fields } });
 
+const features = (names: Partial<Plan['features']>) => ({
+  features: { ...plan.features, ...names },
+});
+const scales = { ...features({ hasPackedScales: true }), scaleGranule: 512 };
+const extras = features({ hasExtras: true });
+const biases = features({ hasBiases: true });
+
 /** Each rule by its assertion, with numbers that only just break it and that only just keep it. */
 const cases: readonly [expr: string, broken: Partial<Plan>, kept: Partial<Plan>][] = [
   ['kNumLocalRanks <= kMaxRanks', { numLocalRanks: 9 }, { numLocalRanks: 8 }],
@@ -22,6 +29,20 @@ const cases: readonly [expr: string, broken: Partial<Plan>, kept: Partial<Plan>]
   ['kHidden <= 16384', { hidden: 16385 }, { hidden: 16384 }],
   ['kRowBytes % 16 == 0', { rowBytes: 40 }, { rowBytes: 48 }],
   ['kCombineRowBytes % 16 == 0', { combineRowBytes: 40 }, { combineRowBytes: 48 }],
+  ['kHidden % kScaleGranule == 0', { ...scales, hidden: 640 }, { ...scales, hidden: 1024 }],
+  ['kExtraBytes % 4 == 0', { ...extras, extraBytes: 6 }, { ...extras, extraBytes: 8 }],
+  ['kExtraBytes <= 65536', { ...extras, extraBytes: 65540 }, { ...extras, extraBytes: 65536 }],
+  [
+    '!"expertMajor of slotted rows"',
+    features({ hasExpertMajor: true, isSlotted: true }),
+    features({ hasExpertMajor: true, isSlotted: false }),
+  ],
+  [
+    '!"worstTokens of slotted rows"',
+    features({ hasWorstTokens: true, isSlotted: true }),
+    features({ hasWorstTokens: true, isSlotted: false }),
+  ],
+  ['kNumBiases <= 2', { ...biases, numBiases: 3 }, { ...biases, numBiases: 2 }],
   ['kMaxTokensPerRank <= 65536', { maxTokensPerRank: 65537 }, { maxTokensPerRank: 65536 }],
   ['kNumChannels <= 64', { numChannels: 65 }, { numChannels: 64 }],
   [
@@ -91,8 +112,10 @@ describe('RULES', () => {
 
   it('appear in layout.cuh, each with its message', () => {
     const text = (generate(spec).get('layout.cuh') ?? '').replaceAll(/,\n\s+/g, ', ');
-    for (const { expr, message } of RULES) {
-      expect(text).toContain(`static_assert(${expr}, "${message}");`);
+    for (const { expr, message, appliesTo } of RULES) {
+      const assertion = `static_assert(${expr}, "${message}");`;
+      if (appliesTo(plan)) expect(text).toContain(assertion);
+      else expect(text).not.toContain(assertion);
     }
   });
 });

@@ -2,13 +2,16 @@ import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { specFields } from '../../generator/spec-fields.js';
 
-test('specs/README.md has every field, with its default and description', () => {
+const code = (text: string | undefined) =>
+  text === undefined ? '' : `\`${text.replaceAll('|', '\\|')}\``;
+
+test('specs/README.md has every field, with its type, default and description', () => {
   const table = [
-    '| field | default | meaning |',
-    '|---|---|---|',
+    '| field | type | default | meaning |',
+    '|---|---|---|---|',
     ...specFields.map(
-      ({ path, default: value, description }) =>
-        `| \`${path}\` | ${value === undefined ? '' : `\`${value}\``} | ${description.replaceAll('|', '\\|')} |`,
+      ({ path, type, default: value, description }) =>
+        `| ${code(path)} | ${code(type)} | ${code(value)} | ${description.replaceAll('|', '\\|')} |`,
     ),
   ].join('\n');
   const readme = readFileSync(new URL('../../specs/README.md', import.meta.url), 'utf8');

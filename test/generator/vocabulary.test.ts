@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { generate } from '../../generator/generate.js';
-import { parseSpec } from '../../generator/spec.js';
+import { parseSpec, type SpecInput } from '../../generator/spec.js';
 
 // What kernels may call: the primitives of native/device, and what they define themselves.
 
@@ -12,8 +12,31 @@ const headers = readdirSync(deviceDir)
   .map((name) => readFileSync(join(deviceDir, name), 'utf8'))
   .concat(readFileSync(join(deviceDir, 'cuda/wait.cuh'), 'utf8'));
 
-const files = generate(parseSpec({ ranks: 8, hidden: 7168 }, 'test'));
-const kernels = [...files].filter(([name]) => name.endsWith('.cu'));
+const plain: SpecInput = { ranks: 8, hidden: 7168 };
+
+/** Specs whose kernels have between them all that a spec can ask for. */
+const specs: Readonly<Record<string, SpecInput>> = {
+  plain,
+  'all options': {
+    ...plain,
+    ...{ dtype: 'fp8_e4m3', extraBytes: 8, topkIdx: 'i32' },
+    ht: {
+      ...{ credit: true, withoutTopk: true, cached: true, worstTokens: true },
+      ...{ combineWeights: true, biases: 2, expertMajor: true },
+    },
+  },
+  'slotted, scales in columns, f32 sums': {
+    ...plain,
+    ...{ dtype: 'fp8_e4m3', scaleLayout: 'column', combineDtype: 'f32' },
+    channels: { memory: { placement: 'slotted' } },
+  },
+};
+
+const kernels = Object.entries(specs).flatMap(([of, input]) =>
+  [...generate(parseSpec(input, 'test'))]
+    .filter(([name]) => name.endsWith('.cu'))
+    .map(([name, text]): [string, string] => [`${name}, ${of}`, text]),
+);
 
 const cppWords = [
   'if',
@@ -118,7 +141,7 @@ describe.each(kernels)('%s', (_, text) => {
 });
 
 describe('the checks find what they are for', () => {
-  const [, dispatch] = kernels.find(([name]) => name === 'dispatch.cu')!;
+  const [, dispatch] = kernels.find(([name]) => name === 'dispatch.cu, plain')!;
   const plant = (line: string) =>
     dispatch.replace('    const uint32_t num_channels = num_block_channels', `    ${line}\n$&`);
 

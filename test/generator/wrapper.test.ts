@@ -54,6 +54,33 @@ describe('printedSource', () => {
   });
 });
 
+describe('sizes', () => {
+  const sizesIn = (input: SpecInput) =>
+    printedSource(structureOf(input)).match(/export const sizes = \{[\s\S]*?\n\} as const/)?.[0];
+
+  it('have a region with its bytes for everything that a spec asks for', () => {
+    const text = sizesIn({
+      ranks: 2,
+      hidden: 128,
+      topk: 4,
+      dtype: 'fp8_e4m3',
+      extraBytes: 8,
+      ht: { maxTokensPerRank: 64, credit: true, combineWeights: true },
+    });
+    for (const [doc, region] of [
+      ['1.00 KiB: 2 buffers of 512 B', 'recvXScales: { offset: \\d+, bytes: 512,'],
+      ['2.00 KiB: 2 buffers of 1.00 KiB', 'recvExtras: { offset: \\d+, bytes: 1024,'],
+      ['4.00 KiB: 2 buffers of 2.00 KiB', 'outputWeights: { offset: \\d+, bytes: 2048,'],
+    ]) {
+      expect(text).toMatch(new RegExp(`/\\*\\* ${doc}\\. \\*/\\n *${region}`));
+    }
+  });
+
+  it('have none of what it does without', () => {
+    expect(sizesIn({ ranks: 2, hidden: 128 })).not.toMatch(/recvXScales|recvExtras|outputWeights/);
+  });
+});
+
 describe('buildCommand', () => {
   it.each<[input: SpecInput, want: string]>([
     [{ ranks: 8, hidden: 7168 }, 'epgen build --ranks 8 --hidden 7168'],
@@ -67,6 +94,18 @@ describe('buildCommand', () => {
         channels: { memory: { count: 3, stages: 4 } },
       },
       'epgen build --ranks 2 --hidden 64 --experts 6 --topk 6 --channels 3 --set channels.memory.stages=4 --name mine',
+    ],
+    [
+      {
+        ranks: 2,
+        hidden: 64,
+        combineDtype: 'f32',
+        topkIdx: 'i32',
+        extraBytes: 16,
+        ht: { cached: true },
+        channels: { memory: { placement: 'slotted' } },
+      },
+      'epgen build --ranks 2 --hidden 64 --extra-bytes 16 --combine-dtype f32 --topk-idx i32 --set ht.cached=true --placement slotted',
     ],
   ])('%j', (input, want) => {
     expect(buildCommand(parseSpec(input, 'test'))).toBe(want);

@@ -1,0 +1,30 @@
+import { kernelNames } from './kernels.js';
+import type { Plan } from './plan.js';
+import { expertCountsShared } from './shared-memory.js';
+
+/** What a launch of a kernel asks for. */
+export interface KernelLaunch {
+  readonly name: string;
+  readonly numThreads: number;
+  /** Shared memory of a block. */
+  readonly sharedBytes: number;
+}
+
+/** The launches of every kernel that a plan has. */
+export function kernelLaunches(plan: Plan): readonly KernelLaunch[] {
+  return kernelNames(plan.features).map((name) => {
+    const { numThreads, sharedBytes } = launchOf(plan, name);
+    return { name, numThreads, sharedBytes };
+  });
+}
+
+function launchOf(plan: Plan, name: string): Omit<KernelLaunch, 'name'> {
+  if (name === 'dispatch_layout') return plan.dispatchLayout;
+  if (name === 'combine') return plan.combine;
+  if (!plan.expertMajor || !name.startsWith('expert_')) return plan.dispatch;
+  const { numThreads, sharedBytes } = plan.expertMajor;
+  // Sums need nothing there; the record of nothing takes a byte.
+  if (name === 'expert_sum') return { numThreads, sharedBytes: 1 };
+  if (name === 'expert_counts') return { numThreads, sharedBytes: expertCountsShared(plan).bytes };
+  return { numThreads, sharedBytes };
+}

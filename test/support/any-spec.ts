@@ -1,0 +1,76 @@
+import fc from 'fast-check';
+import { parseSpec, type Spec } from '../../generator/spec.js';
+
+const vectorsOf = (most: number) => fc.integer({ min: 1, max: most });
+
+/** What dispatch moves: elements alone, or fp8 in whole blocks of scales. */
+const rows = fc.oneof(
+  fc.record({
+    dtype: fc.constantFrom('bf16', 'f16'),
+    hidden: vectorsOf(2048).map((vectors) => vectors * 8),
+  }),
+  fc.record({ dtype: fc.constant('u8'), hidden: vectorsOf(1024).map((vectors) => vectors * 16) }),
+  fc.record({
+    dtype: fc.constant('fp8_e4m3'),
+    hidden: vectorsOf(128).map((blocks) => blocks * 128),
+    scaleBlock: fc.constantFrom(16, 32),
+    scaleDtype: fc.constantFrom('f32', 'ue8m0'),
+    scaleLayout: fc.constantFrom('row', 'column'),
+  }),
+);
+
+const exchange = fc.record({
+  ranks: fc.integer({ min: 1, max: 8 }),
+  localExperts: fc.integer({ min: 1, max: 256 }),
+  topk: fc.integer({ min: 1, max: 32 }),
+  extraBytes: fc.integer({ min: 0, max: 64 }).map((words) => words * 4),
+  combineDtype: fc.constantFrom('bf16', 'f16', 'f32'),
+  topkIdx: fc.constantFrom('i64', 'i32'),
+  arenaBytes: fc.constantFrom('auto', 2 ** 34),
+});
+
+const ht = fc.record({
+  maxTokensPerRank: fc.integer({ min: 1, max: 65536 }),
+  liveResults: fc.integer({ min: 1, max: 4 }),
+  credit: fc.boolean(),
+  withoutTopk: fc.boolean(),
+  cached: fc.boolean(),
+  combineWeights: fc.boolean(),
+  biases: fc.integer({ min: 0, max: 2 }),
+  readyCounters: fc.boolean(),
+});
+
+const memory = fc.record({
+  count: fc.integer({ min: 1, max: 64 }),
+  stages: fc.oneof(fc.constant('auto'), fc.integer({ min: 8, max: 12 })),
+  pieceBytes: fc.oneof(
+    fc.constant('auto'),
+    vectorsOf(512).map((vectors) => vectors * 16),
+  ),
+  inFlightBytes: fc.oneof(fc.constant('auto'), fc.integer({ min: 1, max: 500000 })),
+});
+
+/** Options that are for rows without gaps. */
+const placed = fc.oneof(
+  fc.record({
+    placement: fc.constant('compact'),
+    compactOnly: fc.record({ worstTokens: fc.boolean(), expertMajor: fc.boolean() }),
+  }),
+  fc.record({ placement: fc.constant('slotted'), compactOnly: fc.constant({}) }),
+);
+
+/** Valid specs over every field. */
+export const specs: fc.Arbitrary<Spec> = fc
+  .tuple(exchange, rows, ht, memory, placed)
+  .map(([{ localExperts, topk, ...rest }, row, options, channels, { placement, compactOnly }]) => {
+    const experts = rest.ranks * localExperts;
+    const input = {
+      ...rest,
+      ...row,
+      experts,
+      topk: Math.min(topk, experts),
+      ht: { ...options, ...compactOnly },
+      channels: { memory: { ...channels, placement } },
+    };
+    return parseSpec(input, 'any');
+  });
