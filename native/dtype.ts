@@ -1,21 +1,30 @@
 import { bf16FromFloat32, float32FromBf16 } from './bf16.js';
 import { EpgenArgumentError } from './errors.js';
+import { f16FromFloat32, float32FromF16 } from './f16.js';
+import { float32FromFp8, fp8FromFloat32 } from './fp8.js';
 
 /** Element types of tensors. */
-export type DType = 'bf16' | 'f32' | 'i32' | 'i64' | 'u8';
+export type DType = 'bf16' | 'f16' | 'fp8_e4m3' | 'f32' | 'i32' | 'i64' | 'u8';
 
 /** The array that holds a dtype's bits in JavaScript. */
 export interface BitsOf {
   bf16: Uint16Array;
+  f16: Uint16Array;
+  fp8_e4m3: Uint8Array;
   f32: Float32Array;
   i32: Int32Array;
   i64: BigInt64Array;
   u8: Uint8Array;
 }
 
-/** What a tensor of a dtype can be filled from; bf16 takes values (rounded to nearest even) or `Uint16Array` bits. */
+/**
+ * What a tensor of a dtype can be filled from. bf16, f16 and fp8_e4m3 take values, rounded to nearest even, or bits:
+ * `Uint16Array`, and `Uint8Array` for fp8. Values beyond ±448 become ±448 in fp8.
+ */
 export interface ValuesOf {
   bf16: Float32Array | Uint16Array | readonly number[];
+  f16: Float32Array | Uint16Array | readonly number[];
+  fp8_e4m3: Float32Array | Uint8Array | readonly number[];
   f32: Float32Array | readonly number[];
   i32: Int32Array | readonly number[];
   i64: BigInt64Array | Int32Array | readonly number[];
@@ -38,21 +47,30 @@ export const DTYPES: { readonly [D in DType]: DTypeFacts<D> } = {
   bf16: {
     bytes: 2,
     accepts: 'a Float32Array or number[] of values, or a Uint16Array of bits',
-    bitsFrom: (values) => {
-      if (values instanceof Uint16Array) return values;
-      if (values instanceof Float32Array) return bf16FromFloat32(values);
-      return isNumbers(values) ? bf16FromFloat32(Float32Array.from(values)) : undefined;
-    },
+    bitsFrom: (values) =>
+      values instanceof Uint16Array ? values : rounded(values, bf16FromFloat32),
     bitsIn: (buffer) => new Uint16Array(buffer),
     toFloat32: float32FromBf16,
+  },
+  f16: {
+    bytes: 2,
+    accepts: 'a Float32Array or number[] of values, or a Uint16Array of bits',
+    bitsFrom: (values) =>
+      values instanceof Uint16Array ? values : rounded(values, f16FromFloat32),
+    bitsIn: (buffer) => new Uint16Array(buffer),
+    toFloat32: float32FromF16,
+  },
+  fp8_e4m3: {
+    bytes: 1,
+    accepts: 'a Float32Array or number[] of values, or a Uint8Array of bits',
+    bitsFrom: (values) => (values instanceof Uint8Array ? values : rounded(values, fp8FromFloat32)),
+    bitsIn: (buffer) => new Uint8Array(buffer),
+    toFloat32: float32FromFp8,
   },
   f32: {
     bytes: 4,
     accepts: 'a Float32Array or number[]',
-    bitsFrom: (values) => {
-      if (values instanceof Float32Array) return values;
-      return isNumbers(values) ? Float32Array.from(values) : undefined;
-    },
+    bitsFrom: (values) => rounded(values, (floats) => floats),
     bitsIn: (buffer) => new Float32Array(buffer),
     toFloat32: (bits) => bits,
   },
@@ -121,7 +139,7 @@ export function describe(value: unknown): string {
   if (Array.isArray(value)) return 'an array';
   if (typeof value === 'object') {
     const { name } = value.constructor ?? Object;
-    return `${/^[AEIOU]/.test(name) ? 'an' : 'a'} ${name}`;
+    return `${/^[AEIO]/.test(name) ? 'an' : 'a'} ${name}`;
   }
   if (typeof value === 'string') return `'${value}'`;
   if (typeof value === 'bigint') return `${value}n`;
@@ -130,6 +148,15 @@ export function describe(value: unknown): string {
 
 function isNumbers(values: Values): values is readonly number[] {
   return Array.isArray(values) && values.every((value) => typeof value === 'number');
+}
+
+/** Bits of values, by way of f32; undefined for what holds no values. */
+function rounded<Bits>(
+  values: Values,
+  bitsFromFloat32: (floats: Float32Array) => Bits,
+): Bits | undefined {
+  if (values instanceof Float32Array) return bitsFromFloat32(values);
+  return isNumbers(values) ? bitsFromFloat32(Float32Array.from(values)) : undefined;
 }
 
 function bigIntsFrom(values: Int32Array | readonly number[]): BigInt64Array {

@@ -1,46 +1,56 @@
 import { at } from './at.js';
-import { bf16FromFloat, floatFromBf16 } from './bf16.js';
+import { type SummedBits, type SummedDtype, sumRows, zerosOf } from './summed.js';
 
-export interface CombineReferenceCall {
+export interface CombineReferenceCall<D extends SummedDtype = 'bf16'> {
   readonly ranks: number;
   readonly hidden: number;
+  /** Type of all elements. Default: bf16. */
+  readonly dtype?: D;
   /** One entry for each rank. */
-  readonly perRank: readonly CombineInput[];
+  readonly perRank: readonly CombineInput<D>[];
 }
 
-export interface CombineInput {
-  /** bf16 bits [N][hidden]: the expert outputs, one for each row that the rank received. */
-  readonly x: Uint16Array;
+export interface CombineInput<D extends SummedDtype = 'bf16'> {
+  /** Bits [N][hidden]: the expert outputs, one for each row that the rank received. */
+  readonly x: SummedBits[D];
   /** i32 [T][R], from the rank's dispatch handle: the row of its own token at each peer, or −1. */
   readonly slot: Int32Array;
+  /** Bits [T][hidden] each, added before all rows. Default: none. */
+  readonly biases?: readonly SummedBits[D][];
 }
 
 /**
- * The model of HT combine on all ranks at once: bf16 bits [T][hidden] for each rank. An element is
- * the f32 sum, from +0 and in ascending rank order, over the ranks that hold the token, rounded
- * once to bf16; a NaN becomes 0x7FFF.
+ * The model of HT combine on all ranks at once: bits [T][hidden] for each rank. An element is the
+ * f32 sum, from +0, of the biases and then, in ascending rank order, of the ranks that hold the
+ * token, rounded once; a NaN becomes 0x7FFF, in f32 0x7FFFFFFF.
  */
-export function combineReference(call: CombineReferenceCall): Uint16Array[] {
-  return call.perRank.map(({ slot }) => {
-    const numTokens = slot.length / call.ranks;
-    const out = new Uint16Array(numTokens * call.hidden);
+export function combineReference<D extends SummedDtype = 'bf16'>(
+  call: CombineReferenceCall<D>,
+): SummedBits[D][] {
+  const { ranks, hidden, dtype = 'bf16' as D } = call;
+  return call.perRank.map(({ slot, biases = [] }) => {
+    const numTokens = slot.length / ranks;
+    const out = zerosOf(dtype, numTokens * hidden);
     for (let tokenIdx = 0; tokenIdx < numTokens; tokenIdx++) {
-      const slots = slot.subarray(tokenIdx * call.ranks, (tokenIdx + 1) * call.ranks);
-      out.set(combineToken(call, slots), tokenIdx * call.hidden);
+      const added = biases.map((x) => ({ x, row: tokenIdx }));
+      const held = call.perRank
+        .map(({ x }, rank) => ({ x, row: at(slot, tokenIdx * ranks + rank) }))
+        .filter(({ row }) => row >= 0);
+      out.set(sumRows(dtype, hidden, [...added, ...held]), tokenIdx * hidden);
     }
     return out;
   });
 }
 
-function combineToken(call: CombineReferenceCall, slots: Int32Array): Uint16Array {
-  const sum = new Float32Array(call.hidden);
-  slots.forEach((row, rank) => {
-    if (row < 0) return;
-    const first = row * call.hidden;
-    const x = at(call.perRank, rank).x.subarray(first, first + call.hidden);
-    x.forEach((bits, i) => {
-      sum[i] = Math.fround(at(sum, i) + floatFromBf16(bits));
-    });
-  });
-  return Uint16Array.from(sum, bf16FromFloat);
+export interface CombineWeightsReferenceCall {
+  readonly ranks: number;
+  readonly topk: number;
+  /** For each rank: f32 bits [N][topk] of its received rows, and `slot` as for {@link combineReference}. */
+  readonly perRank: readonly { readonly topkWeights: Uint32Array; readonly slot: Int32Array }[];
+}
+
+/** The top-k weights that combine brings back: f32 bits [T][topk] for each rank, summed as rows are. */
+export function combineWeightsReference(call: CombineWeightsReferenceCall): Uint32Array[] {
+  const perRank = call.perRank.map(({ topkWeights, slot }) => ({ x: topkWeights, slot }));
+  return combineReference({ ranks: call.ranks, hidden: call.topk, dtype: 'f32', perRank });
 }

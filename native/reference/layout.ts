@@ -1,4 +1,5 @@
 import { increment } from './at.js';
+import type { Indices } from './bits.js';
 import type { Routing } from './routing.js';
 import { isTokenInRank, selections } from './routing.js';
 
@@ -13,12 +14,12 @@ export interface DispatchLayoutReference {
 }
 
 /**
- * The model of `getDispatchLayout` for one rank's `topkIdx` (i64 [T][topk]). An index outside [−1,
+ * The model of `getDispatchLayout` for one rank's `topkIdx` (i64 or i32 [T][topk]). An index outside [−1,
  * E) counts as −1.
  */
 export function dispatchLayoutReference(
   routing: Routing,
-  topkIdx: BigInt64Array,
+  topkIdx: Indices,
 ): DispatchLayoutReference {
   const membership = isTokenInRank(routing, topkIdx);
   const numTokensPerRank = new Int32Array(routing.ranks);

@@ -1,3 +1,5 @@
+import type { Indices } from './bits.js';
+
 /**
  * The shape of a routing: `experts` is a multiple of `ranks`; rank r owns experts [r·E/R,
  * (r+1)·E/R).
@@ -9,14 +11,14 @@ export interface Routing {
 }
 
 /** `topkIdx` as numbers, every index outside [−1, experts) taken as −1. */
-export function selections(routing: Routing, topkIdx: BigInt64Array): number[] {
-  return Array.from(topkIdx, (idx) =>
-    idx >= 0n && idx < BigInt(routing.experts) ? Number(idx) : -1,
+export function selections(routing: Routing, topkIdx: Indices): number[] {
+  return Array.from<number | bigint, number>(topkIdx, (idx) =>
+    idx >= 0 && idx < routing.experts ? Number(idx) : -1,
   );
 }
 
 /** u8 [T][R]: 1 where at least one of the token's experts lives on the rank. */
-export function isTokenInRank(routing: Routing, topkIdx: BigInt64Array): Uint8Array {
+export function isTokenInRank(routing: Routing, topkIdx: Indices): Uint8Array {
   const { ranks, experts, topk } = routing;
   const membership = new Uint8Array((topkIdx.length / topk) * ranks);
   selections(routing, topkIdx).forEach((expert, i) => {

@@ -1,125 +1,70 @@
 import { expect } from 'vitest';
 import { stateOf } from '../../native/group.js';
-import type { Group, Rank, Received } from '../../native/index.js';
+import type { AnyTensor, DispatchCall, Group, Handle, Rank } from '../../native/index.js';
 import {
+  type Bits,
+  cachedDispatchReference,
   combineReference,
+  combineWeightsReference,
   type DispatchInput,
   type DispatchOutput,
-  dispatchReference,
+  type DispatchRows,
+  dispatchLayoutReference,
+  dispatchWithoutTopkReference,
+  type Indices,
+  type RoutedOutput,
 } from '../../native/reference/index.js';
 import type { Sizes, Spec } from '../../native/spec-types.js';
 import type { Built } from './built.js';
+import { expectGroups, expectSums } from './by-expert.js';
+import {
+  bitsOf,
+  difference,
+  type GotReceived,
+  receivedDifferences,
+  rowDifferences,
+} from './compare.js';
+import { drawRows, drawSummed } from './draw.js';
+import { expectedOutputs, shapeOf } from './model.js';
 import { randomFrom } from './random.js';
+
+export { bitsOf, difference, receivedDifferences } from './compare.js';
+export { expectedOutputs } from './model.js';
 
 const poisonByte = 0xa5;
 
 type RegionName = keyof Sizes['regions'];
+
+/** A dispatch's result, of any spec. */
+type AnyReceived = GotReceived & { readonly x: AnyTensor; readonly handle: Handle };
 
 /** Kernels that the addon has launched on each rank. */
 export function launches(group: Group) {
   return stateOf(group).callSync((raw) => raw.counters());
 }
 
-/** Tensors of one rank's dispatch, bit for bit as the input has them. */
-export function dispatchCall(rank: Rank, spec: Spec, input: DispatchInput) {
-  const weights = new Float32Array(
-    input.topkWeights.buffer,
-    input.topkWeights.byteOffset,
-    input.topkWeights.length,
-  );
+/** Tensors of what travels, bit for bit as the rows have them. */
+export function payloadTensors(rank: Rank, spec: Spec, rows: DispatchRows) {
+  const { numTokens, x, xScales, extras } = rows;
+  const { hidden, scales } = shapeOf(spec);
+  const words = scales?.words ?? 0;
+  const scaleShape = spec.scaleLayout === 'row' ? [numTokens, words] : [words, numTokens];
   return {
-    x: rank.tensor('bf16', [input.numTokens, spec.hidden], input.x),
-    topkIdx: rank.tensor('i64', [input.numTokens, spec.topk], input.topkIdx),
-    topkWeights: rank.tensor('f32', [input.numTokens, spec.topk], weights),
+    x: rank.tensor(spec.dtype, [numTokens, hidden], x as never),
+    ...(xScales && { xScales: scaleTensor(rank, spec, scaleShape, xScales) }),
+    ...(extras && { extras: rank.tensor('u8', [numTokens, spec.extraBytes], extras) }),
   };
 }
 
-/** What the model says about this call. */
-export function expectedOutputs(spec: Spec, inputs: readonly DispatchInput[]): DispatchOutput[] {
-  return dispatchReference({
-    ranks: spec.ranks,
-    experts: spec.experts,
-    topk: spec.topk,
-    hidden: spec.hidden,
-    numChannels: spec.channels.memory.count,
-    perRank: inputs,
-  });
-}
-
-/** Random expert outputs for each received row. */
-export function expertOutputs(
-  expected: readonly DispatchOutput[],
-  spec: Spec,
-  seed: number,
-): Uint16Array[] {
-  return expected.map(({ numRecvTokens }, rank) => {
-    const random = randomFrom(seed, rank, 0xe0);
-    return Uint16Array.from({ length: numRecvTokens * spec.hidden }, () => random(0x10000));
-  });
-}
-
-/** The first difference, in words; undefined when the bits are the same. */
-export function difference(
-  what: string,
-  width: number,
-  got: ArrayLike<number | bigint>,
-  want: ArrayLike<number | bigint>,
-): string | undefined {
-  if (got.length !== want.length) return `${what}: ${got.length} elements, expected ${want.length}`;
-  for (let i = 0; i < want.length; i++) {
-    if (got[i] !== want[i]) {
-      return `${what}[${Math.floor(i / width)}][${i % width}]: got ${got[i]}, expected ${want[i]}`;
-    }
-  }
-  return undefined;
-}
-
-/** Compares all that one rank received, handle included, with the model. Returns the differences. */
-export async function receivedDifferences(
-  spec: Spec,
-  rank: number,
-  got: Received<Spec>,
-  want: DispatchOutput,
-): Promise<string[]> {
-  const at = (field: string) => `rank ${rank} ${field}`;
-  const weights = await got.topkWeights.toArray();
-  const count = spec.channels.memory.count;
-  return [
-    difference(at('x'), spec.hidden, await got.x.toArray(), want.x),
-    difference(at('topkIdx'), spec.topk, await got.topkIdx.toArray(), want.topkIdx),
-    difference(at('topkWeights'), spec.topk, bitsOf(weights), want.topkWeights),
-    difference(at('srcIdx'), 1, await got.srcIdx.toArray(), want.srcIdx),
-    difference(at('numTokensPerExpert'), 1, got.numTokensPerExpert, want.numTokensPerExpert),
-    difference(at('slot'), spec.ranks, await got.handle.slot(), want.handle.slot),
-    difference(
-      at('rankPrefixMatrix'),
-      spec.ranks,
-      await got.handle.rankPrefixMatrix(),
-      want.handle.rankPrefixMatrix,
-    ),
-    difference(
-      at('channelPrefixMatrix'),
-      count,
-      await got.handle.channelPrefixMatrix(),
-      want.handle.channelPrefixMatrix,
-    ),
-    difference(
-      at('recvChannelPrefixMatrix'),
-      count,
-      await got.handle.recvChannelPrefixMatrix(),
-      want.handle.recvChannelPrefixMatrix,
-    ),
-    difference(
-      at('isTokenInRank'),
-      spec.ranks,
-      await got.handle.isTokenInRank(),
-      want.handle.isTokenInRank,
-    ),
-  ].filter((text) => text !== undefined);
-}
-
-export function bitsOf(values: Float32Array): Uint32Array {
-  return new Uint32Array(values.buffer, values.byteOffset, values.length);
+/** Tensors and options of one rank's dispatch, bit for bit as the input has them. */
+export function dispatchCall(rank: Rank, spec: Spec, input: DispatchInput<Bits, Indices>) {
+  const { numTokens, topkIdx, topkWeights } = input;
+  return {
+    ...payloadTensors(rank, spec, input),
+    ...callOptions(input),
+    topkIdx: rank.tensor(spec.topkIdx, [numTokens, spec.topk], topkIdx as never),
+    topkWeights: rank.tensor('f32', [numTokens, spec.topk], floatsOf(topkWeights)),
+  } as unknown as DispatchCall<Spec>;
 }
 
 /** Fills every buffer of a region on every rank. Only while no call is under way anywhere. */
@@ -127,22 +72,25 @@ export async function poisonRegions(
   built: Built,
   group: Group,
   bases: readonly bigint[],
-  regions: readonly RegionName[],
+  regions: readonly RegionName[] = allRegions,
+  byte = poisonByte,
 ) {
   await Promise.all(
     group.ranks.flatMap((rank, r) =>
-      regions.map((name) => {
+      regions.map(async (name) => {
         const region = built.sizes.regions[name];
+        if (region === undefined) return;
         const numBytes = region.stride * (region.numBuffers - 1) + region.bytes;
         const pointer = bases[r]! + BigInt(region.offset);
-        return rank
+        await rank
           .tensorFromPointer('u8', [numBytes], pointer)
-          .copyFrom(new Uint8Array(numBytes).fill(poisonByte));
+          .copyFrom(new Uint8Array(numBytes).fill(byte));
       }),
     ),
   );
 }
 
+/** What every spec's receive buffers have. */
 export const receiveRegions = [
   'recvX',
   'recvTopkIdx',
@@ -151,27 +99,18 @@ export const receiveRegions = [
   'recvChannelPrefix',
 ] as const;
 
+/** All but the words that calls leave to each other. */
+export const allRegions = [
+  ...receiveRegions,
+  'recvXScales',
+  'recvExtras',
+  'output',
+  'outputWeights',
+] as const;
+
 /** Where each rank's window begins. */
 export function windowBases(group: Group): bigint[] {
   return stateOf(group).callSync((raw) => group.ranks.map(({ index }) => raw.windowBase(index)));
-}
-
-/** Checks that nothing was written behind the rows that arrived: the rest of the buffer is still poison. */
-export async function expectUntouchedTail(
-  built: Built,
-  rank: Rank,
-  received: Received<Spec>,
-): Promise<void> {
-  const region = built.sizes.regions.recvX;
-  const used = received.x.shape[0] * built.spec.hidden * 2;
-  if (used === region.bytes) return;
-  const tail = rank.tensorFromPointer(
-    'u8',
-    [region.bytes - used],
-    received.x.pointer + BigInt(used),
-  );
-  const firstWrite = (await tail.toArray()).findIndex((byte) => byte !== poisonByte);
-  expect(firstWrite, 'first byte written behind the received rows').toBe(-1);
 }
 
 export interface ExchangeOptions {
@@ -179,53 +118,284 @@ export interface ExchangeOptions {
   /** Where the expert outputs come from: the window's output region, the received rows in place, or any tensor. */
   readonly combineFrom?: 'window' | 'received' | 'tensor';
   readonly numChannels?: number;
+  /** Routes by the layouts of the inputs' choices in place of the choices. */
+  readonly withoutTopk?: boolean;
+  /** Whether what arrived is grouped by expert, and combined from there too. */
+  readonly byExpert?: boolean;
+  /** How many times new rows travel along the handles, before combine. */
+  readonly numCached?: number;
+  /** Default: as many as the spec has. */
+  readonly numBiases?: number;
+  /** Whether top-k weights come back with the sums. Default: what the spec says. */
+  readonly combineWeights?: boolean;
+  /** Where those weights come from: what was received, written in place, or any tensor. Default: a tensor. */
+  readonly weightsFrom?: 'received' | 'tensor';
+  /** Keeps what earlier calls left in the buffers. */
+  readonly keepsBuffers?: boolean;
 }
 
-/** One dispatch and one combine on poisoned buffers; every bit of both compared with the model. */
-export async function expectExchange(
+/** One dispatch and one combine, on poisoned buffers; every bit of both compared with the model. */
+export async function expectExchange(...call: Parameters<typeof exchange>): Promise<void> {
+  await exchange(...call);
+}
+
+/** As {@link expectExchange}; gives what combine gave. */
+export async function exchange(
   built: Built,
   group: Group,
   bases: readonly bigint[],
-  inputs: readonly DispatchInput[],
-  { seed = 1, combineFrom = 'window', numChannels }: ExchangeOptions = {},
-): Promise<void> {
-  const { spec } = built;
-  const expected = expectedOutputs(spec, inputs);
-  const grid = numChannels === undefined ? {} : { numChannels };
-  await poisonRegions(built, group, bases, [...receiveRegions, 'output']);
-
-  const received = await group.dispatch(
-    group.ranks.map((rank, r) => ({ ...dispatchCall(rank, spec, inputs[r]!), ...grid })),
-  );
+  inputs: readonly DispatchInput<Bits, Indices>[],
+  options: ExchangeOptions = {},
+): Promise<readonly GotCombined[]> {
+  if (!options.keepsBuffers) await poisonRegions(built, group, bases);
+  const { received, expected } = options.withoutTopk
+    ? await dispatchByLayout(built.spec, group, inputs, options)
+    : await dispatchByTopk(built.spec, group, inputs, options);
   const differences = await Promise.all(
-    received.map((got, r) => receivedDifferences(spec, r, got, expected[r]!)),
+    received.map((got, r) => receivedDifferences(built.spec, r, got, expected[r]!)),
   );
   expect(differences.flat()).toEqual([]);
-  await Promise.all(received.map((got, r) => expectUntouchedTail(built, group.ranks[r]!, got)));
+  if (!options.keepsBuffers) {
+    await Promise.all(
+      received.map((got, r) => expectUntouched(built, group.ranks[r]!, got.x, expected[r]!)),
+    );
+  }
+  if (options.byExpert) await expectByExpert(built.spec, group, inputs, received, expected);
+  for (let i = 0; i < (options.numCached ?? 0); i++) {
+    const seed = (options.seed ?? 1) + i;
+    await expectCached(built.spec, group, received, expected, { ...options, seed });
+  }
+  return expectCombine(built.spec, group, received, expected, options);
+}
 
-  const outputs = expertOutputs(expected, spec, seed);
-  const combineCalls = await Promise.all(
-    received.map(async ({ handle, x }, r) => {
-      const rank = group.ranks[r]!;
-      const bits = outputs[r]!;
-      if (combineFrom === 'tensor') {
-        return { x: rank.tensor('bf16', [x.shape[0], spec.hidden], bits), handle, ...grid };
-      }
-      const view = combineFrom === 'window' ? rank.combineInput(handle) : x;
-      await view.copyFrom(bits);
-      return { x: view, handle, ...grid };
+interface Dispatched {
+  readonly received: readonly AnyReceived[];
+  readonly expected: readonly RoutedOutput[];
+}
+
+export async function dispatchByTopk(
+  spec: Spec,
+  group: Group,
+  inputs: readonly DispatchInput<Bits, Indices>[],
+  options: ExchangeOptions = {},
+): Promise<Dispatched> {
+  const calls = group.ranks.map((rank, r) => ({
+    ...dispatchCall(rank, spec, inputs[r]!),
+    ...gridOf(options),
+  }));
+  const received = await group.dispatch(calls as never);
+  const expected = expectedOutputs(spec, inputs).map((want, r) => withoutCounts(inputs[r]!, want));
+  return { received: received as never, expected };
+}
+
+async function expectByExpert(
+  spec: Spec,
+  group: Group,
+  [first]: readonly DispatchRows[],
+  received: readonly AnyReceived[],
+  expected: readonly RoutedOutput[],
+): Promise<void> {
+  const options = { expertAlignment: first?.expertAlignment ?? 1, zeroPadding: true };
+  const routed = expected as DispatchOutput<Bits, Indices>[];
+  const grouped = await expectGroups(spec, group, received, routed, options);
+  await expectSums(spec, group, grouped, { seed: options.expertAlignment });
+}
+
+/** Nobody waits for counts where the caller says how many rows there are. */
+function withoutCounts(input: DispatchRows, want: RoutedOutput): RoutedOutput {
+  if (input.numWorstTokens === undefined) return want;
+  return { ...want, numTokensPerExpert: new Int32Array() };
+}
+
+async function dispatchByLayout(
+  spec: Spec,
+  group: Group,
+  inputs: readonly DispatchInput<Bits, Indices>[],
+  options: ExchangeOptions,
+): Promise<Dispatched> {
+  const topk = group.ranks.map((rank, r) => {
+    const { numTokens, topkIdx } = inputs[r]!;
+    return { topkIdx: rank.tensor(spec.topkIdx, [numTokens, spec.topk], topkIdx as never) };
+  });
+  const layouts = await group.getDispatchLayout(topk as never);
+  const calls = group.ranks.map((rank, r) => ({
+    ...payloadTensors(rank, spec, inputs[r]!),
+    ...callOptions(inputs[r]!),
+    ...gridOf(options),
+    layout: layouts[r]!,
+  }));
+  const received = await group.dispatch(calls as never);
+  const shape = shapeOf(spec);
+  const expected = dispatchWithoutTopkReference({
+    ...shape,
+    perRank: inputs.map((input) => ({
+      ...input,
+      ...dispatchLayoutReference(shape, input.topkIdx),
+    })),
+  });
+  return {
+    received: received as never,
+    expected: expected.map((want, r) => withoutCounts(inputs[r]!, want)),
+  };
+}
+
+/** Sends new rows along the handles; they lie where the model says. */
+export async function expectCached(
+  spec: Spec,
+  group: Group,
+  received: readonly AnyReceived[],
+  expected: readonly RoutedOutput[],
+  options: ExchangeOptions = {},
+): Promise<void> {
+  const inputs = expected.map(({ handle, numRows }, r) => ({
+    ...drawRows(spec, randomFrom(options.seed ?? 1, r, 0xca), handle.slot.length / spec.ranks),
+    slot: handle.slot,
+    numWorstTokens: numRows,
+  }));
+  const calls = group.ranks.map((rank, r) => ({
+    ...payloadTensors(rank, spec, inputs[r]!),
+    ...gridOf(options),
+    handle: received[r]!.handle,
+  }));
+  const again = (await group.dispatch(calls as never)) as unknown as readonly AnyReceived[];
+  const want = cachedDispatchReference({ ...shapeOf(spec), perRank: inputs });
+  const differences = await Promise.all(
+    again.map((got, r) => rowDifferences(spec, r, got, want[r]!)),
+  );
+  expect(differences.flat()).toEqual([]);
+}
+
+/** Combines random expert outputs, biases and weights as the spec has them; compares sums with the model. */
+export async function expectCombine(
+  spec: Spec,
+  group: Group,
+  received: readonly AnyReceived[],
+  expected: readonly RoutedOutput[],
+  options: ExchangeOptions = {},
+): Promise<readonly GotCombined[]> {
+  const { ranks, hidden, topk, combineDtype: dtype } = spec;
+  const { seed = 1, numBiases = spec.ht.biases, combineWeights = spec.ht.combineWeights } = options;
+  const perRank = expected.map(({ numRows, handle: { slot } }, r) => {
+    const random = randomFrom(seed, r, 0xe0);
+    const numElements = (slot.length / ranks) * hidden;
+    return {
+      slot,
+      x: drawSummed(dtype, numRows * hidden, random),
+      biases: Array.from({ length: numBiases }, () => drawSummed(dtype, numElements, random)),
+      topkWeights: drawSummed('f32', numRows * topk, random),
+    };
+  });
+  const calls = await Promise.all(
+    group.ranks.map(async (rank, r) => {
+      const { x, biases, topkWeights, slot } = perRank[r]!;
+      const rows = (bits: Bits, numRows: number) =>
+        rank.tensor(dtype, [numRows, hidden], valuesOf(dtype, bits) as never);
+      const bias = biases.map((bits) => rows(bits, slot.length / ranks));
+      const { handle } = received[r]!;
+      return {
+        ...gridOf(options),
+        handle,
+        x: await combineInput(rank, spec, received[r]!, x, options),
+        ...(numBiases > 0 && { bias: bias.length === 1 ? bias[0] : bias }),
+        ...(combineWeights && {
+          topkWeights: await weightsInput(rank, spec, received[r]!, topkWeights, options),
+        }),
+      };
     }),
   );
-  const combined = await group.combine(combineCalls);
-  const want = combineReference({
-    ranks: spec.ranks,
-    hidden: spec.hidden,
-    perRank: expected.map(({ handle }, r) => ({ x: outputs[r]!, slot: handle.slot })),
-  });
-  const got = await Promise.all(combined.map((result) => result.x.toArray()));
-  expect(
-    got
-      .map((bits, r) => difference(`rank ${r} combined`, spec.hidden, bits, want[r]!))
-      .filter(Boolean),
-  ).toEqual([]);
+  const combined = (await group.combine(calls as never)) as unknown as readonly GotCombined[];
+  const sums = combineReference({ ranks, hidden, dtype, perRank });
+  const weights = combineWeights && combineWeightsReference({ ranks, topk, perRank });
+  const differences = await Promise.all(
+    combined.map(async (got, r) => [
+      difference(`rank ${r} combined`, hidden, await bitsIn(got.x), sums[r]!),
+      weights && difference(`rank ${r} weights`, topk, await bitsIn(got.topkWeights!), weights[r]!),
+    ]),
+  );
+  expect(differences.flat().filter(Boolean)).toEqual([]);
+  return combined;
+}
+
+/** What combine gives, of any spec. */
+export interface GotCombined {
+  readonly x: AnyTensor;
+  readonly topkWeights?: AnyTensor | null;
+}
+
+async function combineInput(
+  rank: Rank,
+  spec: Spec,
+  { handle, x }: AnyReceived,
+  bits: Bits,
+  { combineFrom = 'window' }: ExchangeOptions,
+): Promise<AnyTensor> {
+  const values = valuesOf(spec.combineDtype, bits) as never;
+  if (combineFrom === 'tensor') {
+    return rank.tensor(spec.combineDtype, [x.shape[0]!, spec.hidden], values);
+  }
+  const view: AnyTensor = combineFrom === 'window' ? rank.combineInput(handle) : x;
+  await view.copyFrom(values);
+  return view;
+}
+
+async function weightsInput(
+  rank: Rank,
+  { topk }: Spec,
+  { x, topkWeights }: AnyReceived,
+  bits: Uint32Array,
+  { weightsFrom = 'tensor' }: ExchangeOptions,
+): Promise<AnyTensor> {
+  const values = floatsOf(bits);
+  if (weightsFrom === 'tensor') return rank.tensor('f32', [x.shape[0]!, topk], values);
+  const view = topkWeights as AnyTensor;
+  await view.copyFrom(values);
+  return view;
+}
+
+/** Checks that nothing was written but the rows that arrived: what lies between and behind them is still poison. */
+async function expectUntouched(
+  built: Built,
+  rank: Rank,
+  x: AnyTensor,
+  { arrivals }: Pick<RoutedOutput, 'arrivals'>,
+): Promise<void> {
+  const { bytes } = built.sizes.regions.recvX;
+  const rowBytes = bytes / (built.spec.ranks * built.spec.ht.maxTokensPerRank);
+  const region = await rank.tensorFromPointer('u8', [bytes], x.pointer).toArray();
+  const arrived = new Set(arrivals.map(({ row }) => row));
+  const written = Array.from({ length: bytes / rowBytes }, (_, row) => row).filter(
+    (row) =>
+      !arrived.has(row) &&
+      region.subarray(row * rowBytes, (row + 1) * rowBytes).some((byte) => byte !== poisonByte),
+  );
+  expect(written, 'rows that did not arrive but were written').toEqual([]);
+}
+
+function callOptions({ expertAlignment, numWorstTokens }: DispatchRows) {
+  return {
+    ...(expertAlignment === undefined ? {} : { expertAlignment }),
+    ...(numWorstTokens === undefined ? {} : { numWorstTokens }),
+  };
+}
+
+function gridOf({ numChannels }: ExchangeOptions) {
+  return numChannels === undefined ? {} : { numChannels };
+}
+
+function scaleTensor(rank: Rank, spec: Spec, shape: number[], words: Uint32Array): AnyTensor {
+  if (spec.scaleDtype === 'f32') return rank.tensor('f32', shape, floatsOf(words));
+  return rank.tensor('i32', shape, new Int32Array(words.buffer, words.byteOffset, words.length));
+}
+
+function floatsOf(words: Uint32Array): Float32Array {
+  return new Float32Array(words.buffer, words.byteOffset, words.length);
+}
+
+function valuesOf(dtype: Spec['combineDtype'], bits: Bits): Bits | Float32Array {
+  return dtype === 'f32' ? floatsOf(bits as Uint32Array) : bits;
+}
+
+async function bitsIn(tensor: AnyTensor): Promise<ArrayLike<number | bigint>> {
+  const array = await tensor.toArray();
+  return array instanceof Float32Array ? bitsOf(array) : array;
 }

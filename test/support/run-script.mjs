@@ -1,18 +1,18 @@
-// Plants each bug of the table and sees who finds it:
-//   npm run mutants [-- --only TEXT]... [--jobs N] [--json FILE] [--schedules N] [--seconds N]
+// Runs a TypeScript program of the tests: node test/support/run-script.mjs test/mutants/main.ts [its arguments]
 import { mkdir, rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { build } from 'esbuild';
 
 const root = resolve(import.meta.dirname, '../..');
-const out = join(root, 'dist', `.mutants-${process.pid}.mjs`);
+const [entry] = process.argv.splice(2, 1);
+const out = join(root, 'dist', `.script-${process.pid}.mjs`);
 
 await mkdir(join(out, '..'), { recursive: true });
 try {
   await build({
     absWorkingDir: root,
-    entryPoints: ['test/mutants/main.ts'],
+    entryPoints: [entry],
     outfile: out,
     bundle: true,
     format: 'esm',
