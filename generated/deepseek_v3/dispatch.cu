@@ -365,6 +365,7 @@ EPGEN_DEVICE bool receive_counts(const Call& call, const DispatchArgs& args, Sme
             ok = count.ok;
             num_tokens += word_value(count.value);
         }
+        num_tokens = (num_tokens + args.expert_alignment - 1) / args.expert_alignment * args.expert_alignment;
         st(EPGEN_FIELD(handle, num_tokens_per_expert) + expert, static_cast<int32_t>(num_tokens));
         st(counts + expert, static_cast<int32_t>(num_tokens));
     }
@@ -381,8 +382,9 @@ EPGEN_DEVICE bool receive_counts(const Call& call, const DispatchArgs& args, Sme
         st(EPGEN_FIELD(handle, num_recv_tokens), static_cast<int32_t>(num_recv_tokens));
         st(EPGEN_FIELD(record, num_recv_tokens), num_recv_tokens);
         const uint32_t bad_choice = ld(EPGEN_FIELD(smem, bad_choice));
-        st(EPGEN_FIELD(record, bad_token_idx), bad_choice == kNoToken ? kNoToken : bad_choice / kNumTopk);
+        // Else it stays as it was: a graph's host may not have seen yet what an earlier replay has found.
         if (bad_choice != kNoToken) {
+            st(EPGEN_FIELD(record, bad_token_idx), bad_choice / kNumTopk);
             st(EPGEN_FIELD(record, bad_choice_idx), bad_choice % kNumTopk);
             st(EPGEN_FIELD(record, bad_value), ld(topk_idx(args) + bad_choice));
         }

@@ -196,6 +196,7 @@ struct DispatchArgs {
     uint32_t num_tokens;
     uint32_t buffer_idx;           // receive buffer of this call, the same on all ranks
     uint32_t record_tag;           // tells the host that the record is complete
+    uint32_t expert_alignment;     // counts per expert are rounded up to a multiple of it
 };
 
 /// Arguments of one rank's combine.
@@ -272,10 +273,14 @@ static_assert(kRecordBytes == sizeof(CountRecord) + kNumLocalExperts * sizeof(in
 //   recv             caller writes result       caller writes result       same  stream order
 //   recv             caller writes result       combine pulls rows         same  combine.ready
 //   recv             combine pulls rows         caller writes result       same  host check
+//   recv             dispatch writes rows       dispatch reads result      same  dispatch.arrivals
+//   recv             caller writes result       dispatch reads result      same  stream order
+//   recv             dispatch reads result      caller writes result       same  stream order
 //   recv             dispatch writes rows       dispatch writes rows       +3    dispatch.arrivals
 //   recv             caller reads result        dispatch writes rows       +3    dispatch.arrivals
 //   recv             caller writes result       dispatch writes rows       +3    dispatch.arrivals
 //   recv             combine pulls rows         dispatch writes rows       +3    dispatch.arrivals
+//   recv             dispatch reads result      dispatch writes rows       +3    dispatch.arrivals
 //   ready            combine publishes ready    combine reads ready        same  combine.ready
 //   ready            combine reads ready        combine publishes ready    +2    combine.ready
 //   ready            combine publishes ready    combine publishes ready    +2    stream order

@@ -11,10 +11,23 @@ export const spec = {
   dtype: 'bf16',
   scaleBlock: 128,
   scaleDtype: 'f32',
+  scaleLayout: 'row',
+  extraBytes: 0,
   combineDtype: 'bf16',
   topkIdx: 'i64',
   ranksPerNode: 8,
-  ht: { maxTokensPerRank: 4096, liveResults: 2, credit: false },
+  ht: {
+    maxTokensPerRank: 4096,
+    liveResults: 2,
+    credit: false,
+    withoutTopk: false,
+    cached: false,
+    worstTokens: false,
+    combineWeights: false,
+    biases: 0,
+    expertMajor: false,
+    readyCounters: false,
+  },
   ll: false,
   channels: {
     memory: {
@@ -83,7 +96,7 @@ export type Handle = runtime.Handle<typeof spec>;
 export function openGroup(options: runtime.OpenGroupOptions = {}): Promise<Group> {
   return runtime.openModule({
     spec,
-    specHash: '8d8b50252c3ffcf5ec98cffa086e636743c6cab5e1460da060bd485d8aac37ae',
+    specHash: '7c098b8cf9a3fd4a48b93bf922996a43e1148808d722aa01796b3ace8d336dfe',
     buildCommand: 'epgen build --ranks 8 --hidden 7168',
     sizes,
     handle: {

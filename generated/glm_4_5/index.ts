@@ -11,10 +11,23 @@ export const spec = {
   dtype: 'bf16',
   scaleBlock: 128,
   scaleDtype: 'f32',
+  scaleLayout: 'row',
+  extraBytes: 0,
   combineDtype: 'bf16',
   topkIdx: 'i64',
   ranksPerNode: 8,
-  ht: { maxTokensPerRank: 4096, liveResults: 2, credit: false },
+  ht: {
+    maxTokensPerRank: 4096,
+    liveResults: 2,
+    credit: false,
+    withoutTopk: false,
+    cached: false,
+    worstTokens: false,
+    combineWeights: false,
+    biases: 0,
+    expertMajor: false,
+    readyCounters: false,
+  },
   ll: false,
   channels: {
     memory: {
@@ -83,7 +96,7 @@ export type Handle = runtime.Handle<typeof spec>;
 export function openGroup(options: runtime.OpenGroupOptions = {}): Promise<Group> {
   return runtime.openModule({
     spec,
-    specHash: '6a745eaf77d635dcd73a8f35c5508b7e1f376b07db29db68f17bebb228f03d42',
+    specHash: '94e6401057397a3ec73aa59394aef8631c5e8c0f578e6ba598c53780792ae11c',
     buildCommand: 'epgen build --ranks 8 --hidden 5120 --experts 160 --name glm_4_5',
     sizes,
     handle: {

@@ -11,10 +11,23 @@ export const spec = {
   dtype: 'bf16',
   scaleBlock: 128,
   scaleDtype: 'f32',
+  scaleLayout: 'row',
+  extraBytes: 0,
   combineDtype: 'bf16',
   topkIdx: 'i64',
   ranksPerNode: 8,
-  ht: { maxTokensPerRank: 4096, liveResults: 2, credit: false },
+  ht: {
+    maxTokensPerRank: 4096,
+    liveResults: 2,
+    credit: false,
+    withoutTopk: false,
+    cached: false,
+    worstTokens: false,
+    combineWeights: false,
+    biases: 0,
+    expertMajor: false,
+    readyCounters: false,
+  },
   ll: false,
   channels: {
     memory: {
@@ -83,7 +96,7 @@ export type Handle = runtime.Handle<typeof spec>;
 export function openGroup(options: runtime.OpenGroupOptions = {}): Promise<Group> {
   return runtime.openModule({
     spec,
-    specHash: '88a8fd930a019667906fbda973ff0134cd01b60908696eeabdc55a017df12c71',
+    specHash: '838d403d97711f91cbe723fc0dbbd03e05e310d9aa7e4f2313359cbe86b1220a',
     buildCommand: 'epgen build --ranks 8 --hidden 2880 --experts 128 --topk 4 --name gpt_oss_120b',
     sizes,
     handle: {

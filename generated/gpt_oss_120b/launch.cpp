@@ -28,20 +28,35 @@ Windows windows_of(std::byte* const (&window)[kMaxRanks]) {
     return windows;
 }
 
-Launch launch_dispatch(const DispatchCall& call) {
-    DispatchArgs args{};
+/// What every dispatch takes.
+template <class Args>
+Args rows_args(const DispatchCall& call) {
+    Args args{};
     args.windows = windows_of(call.window);
     args.x = static_cast<const uint8_t*>(call.x);
-    args.topk_idx = static_cast<const int64_t*>(call.topk_idx);
-    args.topk_weights = static_cast<const uint32_t*>(call.topk_weights);
     args.handle = static_cast<HandleHeader*>(call.handle);
-    args.record = call.record;
     args.fault = call.fault;
     args.deadline_ns = call.deadline_ns;
     args.rank_idx = call.rank_idx;
     args.num_tokens = call.num_tokens;
     args.buffer_idx = call.buffer_idx;
+    return args;
+}
+
+/// What a dispatch takes that counts.
+template <class Args>
+Args counting_args(const DispatchCall& call) {
+    Args args = rows_args<Args>(call);
+    args.record = call.record;
     args.record_tag = call.record_tag;
+    args.expert_alignment = call.expert_alignment;
+    return args;
+}
+
+Launch launch_dispatch(const DispatchCall& call) {
+    auto args = counting_args<DispatchArgs>(call);
+    args.topk_idx = static_cast<const int64_t*>(call.topk_idx);
+    args.topk_weights = static_cast<const uint32_t*>(call.topk_weights);
     return make_launch(dispatch_kernel_entry, call.grid, args);
 }
 
@@ -93,7 +108,9 @@ const Module& module() {
     static const Module instance = [] {
         Module m{};
         m.name = "gpt_oss_120b";
-        m.spec_hash = "88a8fd930a019667906fbda973ff0134cd01b60908696eeabdc55a017df12c71";
+        m.spec_hash = "838d403d97711f91cbe723fc0dbbd03e05e310d9aa7e4f2313359cbe86b1220a";
+        m.row_type = "bf16";
+        m.combine_type = "bf16";
         m.num_ranks = spec::kNumRanks;
         m.num_channels = spec::kNumChannels;
         m.num_experts = spec::kNumExperts;
@@ -109,6 +126,12 @@ const Module& module() {
         m.record_bytes = spec::kRecordBytes;
         m.row_bytes = spec::kRowBytes;
         m.combine_row_bytes = spec::kCombineRowBytes;
+        m.topk_idx_bytes = sizeof(int64_t);
+        m.kernels = {
+            &spec::dispatch_kernel_entry,
+            &spec::combine_kernel_entry,
+            &spec::dispatch_layout_kernel_entry,
+        };
         m.dispatch = spec::launch_dispatch;
         m.combine = spec::launch_combine;
         m.dispatch_layout = spec::launch_dispatch_layout;

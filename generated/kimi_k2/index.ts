@@ -11,10 +11,23 @@ export const spec = {
   dtype: 'bf16',
   scaleBlock: 128,
   scaleDtype: 'f32',
+  scaleLayout: 'row',
+  extraBytes: 0,
   combineDtype: 'bf16',
   topkIdx: 'i64',
   ranksPerNode: 8,
-  ht: { maxTokensPerRank: 4096, liveResults: 2, credit: false },
+  ht: {
+    maxTokensPerRank: 4096,
+    liveResults: 2,
+    credit: false,
+    withoutTopk: false,
+    cached: false,
+    worstTokens: false,
+    combineWeights: false,
+    biases: 0,
+    expertMajor: false,
+    readyCounters: false,
+  },
   ll: false,
   channels: {
     memory: {
@@ -83,7 +96,7 @@ export type Handle = runtime.Handle<typeof spec>;
 export function openGroup(options: runtime.OpenGroupOptions = {}): Promise<Group> {
   return runtime.openModule({
     spec,
-    specHash: '8f2a5eb163a3c852ba12010e5f25140954e3b44f929fac0172eb94f2620b6d5e',
+    specHash: 'b01665ca7a9271ea2cd71f2fbc270f3ceebd2c6b04bf28f718f9a328025e9bbc',
     buildCommand: 'epgen build --ranks 8 --hidden 7168 --experts 384 --name kimi_k2',
     sizes,
     handle: {

@@ -11,10 +11,23 @@ export const spec = {
   dtype: 'bf16',
   scaleBlock: 128,
   scaleDtype: 'f32',
+  scaleLayout: 'row',
+  extraBytes: 0,
   combineDtype: 'bf16',
   topkIdx: 'i64',
   ranksPerNode: 8,
-  ht: { maxTokensPerRank: 4096, liveResults: 2, credit: false },
+  ht: {
+    maxTokensPerRank: 4096,
+    liveResults: 2,
+    credit: false,
+    withoutTopk: false,
+    cached: false,
+    worstTokens: false,
+    combineWeights: false,
+    biases: 0,
+    expertMajor: false,
+    readyCounters: false,
+  },
   ll: false,
   channels: {
     memory: {
@@ -83,7 +96,7 @@ export type Handle = runtime.Handle<typeof spec>;
 export function openGroup(options: runtime.OpenGroupOptions = {}): Promise<Group> {
   return runtime.openModule({
     spec,
-    specHash: '3087207fc15a5c55a0e1cbe7cff6347fd0936f55725f1b9400772f3944d7aec5',
+    specHash: '8529129eb732c026a7de07c8f7519440c0700b2c96e1d8e72d331abfcd473a12',
     buildCommand: 'epgen build --ranks 8 --hidden 4096 --experts 8 --topk 2 --name mixtral_8x7b',
     sizes,
     handle: {

@@ -20,6 +20,9 @@ struct KernelEntry {
 #endif
 };
 
+/// The record of kernels that keep nothing in shared memory.
+struct NoShared {};
+
 }  // namespace epgen
 
 #if defined(EPGEN_CPU)

@@ -23,5 +23,24 @@ EPGEN_DEVICE uint32_t f32_to_bf16x2_rn(float lo, float hi) {
     return pair;
 }
 
+/// `cvt.f32.f16`: the f16 in the lower and in the upper half of `pair`, exactly; NaN becomes 0x7fffffff.
+EPGEN_DEVICE float f16_lo_to_f32(uint32_t pair) {
+    float value;
+    asm("cvt.f32.f16 %0, %1;" : "=f"(value) : "h"(static_cast<uint16_t>(pair)));
+    return value;
+}
+EPGEN_DEVICE float f16_hi_to_f32(uint32_t pair) { return f16_lo_to_f32(pair >> 16); }
+
+/// `cvt.rn.f16x2.f32`: both values rounded to nearest even and packed; beyond 65504 infinity, NaN becomes 0x7fff.
+EPGEN_DEVICE uint32_t f32_to_f16x2_rn(float lo, float hi) {
+    uint32_t pair;
+    asm("cvt.rn.f16x2.f32 %0, %1, %2;" : "=r"(pair) : "f"(hi), "f"(lo));
+    return pair;
+}
+
+/// The f32 of these bits, and the bits of an f32.
+EPGEN_DEVICE float f32_from_bits(uint32_t bits) { return __uint_as_float(bits); }
+EPGEN_DEVICE uint32_t f32_to_bits(float value) { return __float_as_uint(value); }
+
 }  // namespace epgen
 #endif

@@ -50,8 +50,8 @@ constexpr uint32_t kNoToken = 0xffffffffu;
 /// `tag` last, with release; the host reads the rest after it has seen the tag of its call.
 struct CountRecord {
     uint32_t tag;
-    uint32_t num_recv_tokens;
-    uint32_t bad_token_idx;  // first token with an index outside [-1, experts), or kNoToken
+    uint32_t num_recv_tokens;  // of a call with num_worst_tokens only if more came; the host sets it to 0 before
+    uint32_t bad_token_idx;    // first token with an index outside [-1, experts); the host sets it to kNoToken before
     uint32_t bad_choice_idx;
     int64_t bad_value;
 };

@@ -13,6 +13,32 @@ inline uint32_t f32_to_bf16_rn(float value) {
     return (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
 }
 
+inline uint32_t f32_to_f16_rn(float value) {
+    const uint32_t bits = std::bit_cast<uint32_t>(value);
+    const uint32_t sign = bits >> 16 & 0x8000;
+    const uint32_t magnitude = bits & 0x7fffffffu;
+    if (magnitude > 0x7f800000u) return 0x7fff;
+    if (magnitude >= 0x477ff000u) return sign | 0x7c00;  // 65520 and up: nearer to 65536 than to 65504
+    if (magnitude < 0x38800000u) {
+        // Below 2^-14 f16 counts in units of 2^-24, and so does f32 between 0.5 and 1.
+        const float shifted = std::bit_cast<float>(magnitude) + 0.5f;
+        return sign | (std::bit_cast<uint32_t>(shifted) - std::bit_cast<uint32_t>(0.5f));
+    }
+    const uint32_t rounded = magnitude + 0xfff + (magnitude >> 13 & 1);
+    return sign | (rounded - 0x38000000u) >> 13;
+}
+
+inline float f16_to_f32(uint32_t bits) {
+    const uint32_t sign = (bits & 0x8000) << 16;
+    const uint32_t magnitude = bits & 0x7fff;
+    if (magnitude > 0x7c00) return std::bit_cast<float>(0x7fffffffu);
+    if (magnitude == 0x7c00) return std::bit_cast<float>(sign | 0x7f800000u);
+    if (magnitude < 0x0400) {
+        return std::bit_cast<float>(sign | std::bit_cast<uint32_t>(static_cast<float>(magnitude) * 0x1p-24f));
+    }
+    return std::bit_cast<float>(sign | ((magnitude << 13) + 0x38000000u));
+}
+
 }  // namespace cpu
 
 inline float add_rn(float a, float b) {
@@ -24,5 +50,13 @@ inline float bf16_lo_to_f32(uint32_t pair) { return std::bit_cast<float>(pair <<
 inline float bf16_hi_to_f32(uint32_t pair) { return std::bit_cast<float>(pair & 0xffff0000u); }
 
 inline uint32_t f32_to_bf16x2_rn(float lo, float hi) { return cpu::f32_to_bf16_rn(hi) << 16 | cpu::f32_to_bf16_rn(lo); }
+
+inline float f16_lo_to_f32(uint32_t pair) { return cpu::f16_to_f32(pair & 0xffff); }
+inline float f16_hi_to_f32(uint32_t pair) { return cpu::f16_to_f32(pair >> 16); }
+
+inline uint32_t f32_to_f16x2_rn(float lo, float hi) { return cpu::f32_to_f16_rn(hi) << 16 | cpu::f32_to_f16_rn(lo); }
+
+inline float f32_from_bits(uint32_t bits) { return std::bit_cast<float>(bits); }
+inline uint32_t f32_to_bits(float value) { return std::bit_cast<uint32_t>(value); }
 
 }  // namespace epgen
