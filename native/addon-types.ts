@@ -31,6 +31,7 @@ export interface RawDevice {
   readonly name: string;
   readonly major: number;
   readonly minor: number;
+  readonly numSms: number;
   readonly totalBytes: number;
   readonly pciBusId: string;
 }
@@ -41,16 +42,32 @@ export interface RawGroupOptions {
   readonly firstDeadlineMs: number;
   /** Device ordinal per rank, by default 0, 1, 2, ...; the cpu backend takes no notice. */
   readonly devices?: readonly number[];
+  /** Default: 1. */
+  readonly windows?: number;
 }
 
 export interface RawDispatchCall {
+  /** Where the routing comes from: chosen experts, a layout, or the handle. Default: topk. */
+  readonly mode?: 'topk' | 'layout' | 'cached';
   readonly numTokens: number;
   readonly x: bigint;
-  readonly topkIdx: bigint;
-  readonly topkWeights: bigint;
+  readonly xScales?: bigint;
+  readonly extras?: bigint;
+  readonly topkIdx?: bigint;
+  readonly topkWeights?: bigint;
+  readonly isTokenInRank?: bigint;
+  readonly numTokensPerExpert?: bigint;
   readonly handle: bigint;
   readonly buffer: number;
   readonly grid: number;
+  /** Default: 1. */
+  readonly expertAlignment?: number;
+  /** Rows that the caller sees, padded. Default: 0, those that come. */
+  readonly numWorstTokens?: number;
+  /** Default: 0. */
+  readonly window?: number;
+  /** 0, or that of its window. Default: 0. */
+  readonly stream?: number;
 }
 
 export interface RawCombineCall {
@@ -58,7 +75,16 @@ export interface RawCombineCall {
   readonly handle: bigint;
   readonly out: bigint;
   readonly inputOffset: bigint;
+  readonly outWeights?: bigint;
+  /** Of the weights in the window; 0n for none. */
+  readonly weightsOffset?: bigint;
+  readonly bias0?: bigint;
+  readonly bias1?: bigint;
   readonly grid: number;
+  /** Default: 0. */
+  readonly window?: number;
+  /** 0, or that of its window. Default: 0. */
+  readonly stream?: number;
 }
 
 export interface RawDispatchLayoutCall {
@@ -69,9 +95,45 @@ export interface RawDispatchLayoutCall {
   readonly isTokenInRank: bigint;
 }
 
+/** What the spec has no rows for is absent. */
+export interface RawExpertMajorCall {
+  readonly numRows: number;
+  /** With padding. */
+  readonly numExpertRows: number;
+  readonly handle: bigint;
+  readonly recvX: bigint;
+  readonly recvXScales?: bigint;
+  readonly recvExtras?: bigint;
+  readonly recvTopkIdx: bigint;
+  readonly recvTopkWeights: bigint;
+  /** u32 [grid, local experts], which the call's kernels need for themselves. */
+  readonly counts: bigint;
+  readonly x: bigint;
+  readonly xScales?: bigint;
+  readonly extras?: bigint;
+  readonly topkWeights: bigint;
+  readonly slot: bigint;
+  readonly grid: number;
+  readonly zeroPadding: boolean;
+}
+
+export interface RawExpertSumCall {
+  readonly numRows: number;
+  /** With padding. */
+  readonly numExpertRows: number;
+  readonly y: bigint;
+  readonly slot: bigint;
+  readonly sums: bigint;
+  readonly grid: number;
+  /** Default: 0. */
+  readonly stream?: number;
+}
+
 export interface RawCounts {
   readonly numRecvTokens: number;
   readonly numTokensPerExpert: Int32Array;
+  /** Rows of each source; empty where rows have no gaps between sources. */
+  readonly numTokensPerRank: Int32Array;
 }
 
 export interface RawCounters {
@@ -80,33 +142,56 @@ export interface RawCounters {
   readonly dispatchLayout: number;
 }
 
-/** The ranks of this process. A rank's work runs in the order in which it was enqueued. */
+/**
+ * The ranks of this process. What is enqueued on one stream of a rank runs in order; different streams know of each other
+ * by events only. Stream 0 is the rank's own, where everything runs that names none; 1 + w is that of its window w.
+ */
 export interface RawGroup {
   /** A 256-byte aligned block of the rank's arena. */
   alloc(rank: number, bytes: number): bigint;
   free(rank: number, pointer: bigint): void;
   /** Has JavaScript's collector find at once what is not referred to any more. */
   collectGarbage(): void;
-  windowBase(rank: number): bigint;
+  windowBase(rank: number, window?: number): bigint;
   arenaBase(rank: number): bigint;
   /** Copies `bytes` before it returns; they arrive in the rank's order. */
   write(rank: number, pointer: bigint, bytes: Uint8Array): Promise<void>;
   fill(rank: number, pointer: bigint, numBytes: number, value: number): Promise<void>;
   read(rank: number, pointer: bigint, numBytes: number): Promise<ArrayBuffer>;
-  copy(rank: number, to: bigint, from: bigint, numBytes: number): void;
+  copy(rank: number, to: bigint, from: bigint, numBytes: number, stream?: number): void;
   /** With `wait`, resolves when the counts are known; without, returns nothing. */
   dispatch(rank: number, call: RawDispatchCall & { readonly wait: true }): Promise<RawCounts>;
   dispatch(rank: number, call: RawDispatchCall & { readonly wait: false }): undefined;
   /** Resolves when the kernel has ended. */
   combine(rank: number, call: RawCombineCall): Promise<void>;
   dispatchLayout(rank: number, call: RawDispatchLayoutCall): Promise<void>;
+  /** Resolve when the kernels have ended. */
+  expertMajor(rank: number, call: RawExpertMajorCall): Promise<void>;
+  expertSum(rank: number, call: RawExpertSumCall): Promise<void>;
   /** Resolves when the rank has done everything enqueued so far. */
   synchronize(rank: number): Promise<void>;
   /** Keeps the rank busy for a while: of virtual time on the cpu backend. */
-  delay(rank: number, virtualNs: number): void;
+  delay(rank: number, virtualNs: number, stream?: number): void;
+  openStream(rank: number): number;
+  /** A `cudaStream_t`, always under the same number; throws EPGEN_UNSUPPORTED on the cpu backend. */
+  importStream(rank: number, pointer: bigint): number;
+  /** Of one from `openStream`; its number may come again. */
+  closeStream(rank: number, stream: number): void;
+  /** What the stream has so far. Events of a rank are numbered from 1. */
+  recordEvent(rank: number, stream: number): number;
+  waitEvent(rank: number, stream: number, event: number): void;
   /** What is called between `hold` and `release` starts together, where the backend can arrange it. */
   hold(): void;
   release(): void;
+  /** Records the collective calls and copies that follow instead of making them; gives the number of their graph. */
+  beginCapture(): number;
+  /** Resolves when the graph can be replayed; where it can't be made, it still has to be freed. */
+  endCapture(): Promise<void>;
+  cancelCapture(): void;
+  /** Enqueues a graph on all ranks. */
+  replay(graph: number): void;
+  /** What was enqueued before goes on. */
+  freeGraph(graph: number): void;
   /** Makes an aborted group usable, as if every rank had made `epoch` calls. */
   reset(epoch: number): Promise<void>;
   /** Kernels launched so far, per rank. */
@@ -116,8 +201,8 @@ export interface RawGroup {
   // What follows throws EPGEN_UNSUPPORTED on the cpu backend.
   /** Names of the CUDA calls made since the group was opened, each once. */
   cudaCalls(): readonly string[];
-  /** The rank's cudaStream_t. */
-  stream(rank: number): bigint;
+  /** The `cudaStream_t` of one of the rank's streams, by default its own. */
+  stream(rank: number, stream?: number): bigint;
   /** Takes the time at this place of the rank's order; gives the event's number, below 4096 and then from 0 again. */
   event(rank: number): number;
   /** Time between two events that the rank has passed. */
@@ -150,6 +235,13 @@ export interface RawTimeoutDetail {
   readonly waitedMs: number;
   /** Ranks that launched nothing which matches the call. */
   readonly idleRanks: readonly number[];
+}
+
+export interface RawWorstTokensDetail {
+  readonly kind: 'worst-tokens';
+  readonly rank: number;
+  readonly numWorstTokens: number;
+  readonly numRecvTokens: number;
 }
 
 export interface RawExpertIndexDetail {

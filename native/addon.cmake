@@ -12,9 +12,11 @@ endif()
 # The host, compiled once for all specs; each backend adds its own sources. In few units, since headers take most of the
 # time.
 set(runtime_sources
-  runtime/arena.cpp runtime/group.cpp runtime/group_calls.cpp runtime/group_devices.cpp runtime/group_failure.cpp
-  runtime/group_memory.cpp runtime/reports.cpp)
-set(addon_sources addon/addon.cpp addon/convert.cpp addon/group_object.cpp addon/group_object_devices.cpp)
+  runtime/arena.cpp runtime/group.cpp runtime/group_calls.cpp runtime/group_devices.cpp runtime/group_expert_major.cpp
+  runtime/group_failure.cpp runtime/group_graph.cpp
+  runtime/group_memory.cpp runtime/group_streams.cpp runtime/reports.cpp)
+set(addon_sources addon/addon.cpp addon/convert.cpp addon/group_object.cpp addon/group_object_devices.cpp
+  addon/group_object_graphs.cpp addon/group_object_streams.cpp)
 add_library(epgen_host OBJECT ${runtime_sources} ${addon_sources})
 set_source_files_properties(${runtime_sources} PROPERTIES UNITY_GROUP runtime)
 set_source_files_properties(${addon_sources} PROPERTIES UNITY_GROUP addon)
@@ -29,7 +31,7 @@ include("${CMAKE_CURRENT_SOURCE_DIR}/${EPGEN_BACKEND}.cmake")
 
 # epgen_spec(<name> <dir>): the addon of the spec whose generated files are in <dir>.
 function(epgen_spec name dir)
-  set(kernels "${dir}/dispatch.cu" "${dir}/combine.cu" "${dir}/dispatch_layout.cu")
+  file(GLOB kernels CONFIGURE_DEPENDS "${dir}/*.cu")
   add_library(${name} MODULE ${kernels} "${dir}/launch.cpp" $<TARGET_OBJECTS:epgen_host>)
   target_include_directories(${name} PRIVATE "${dir}")
   epgen_backend(${name} "${dir}" ${kernels})

@@ -1,4 +1,5 @@
 import type { Allocation } from './allocation.js';
+import type { GraphMemory } from './graph-memory.js';
 import type { RankState } from './rank-state.js';
 
 const forgotten = new FinalizationRegistry<() => void>((free) => free());
@@ -6,12 +7,20 @@ const forgotten = new FinalizationRegistry<() => void>((free) => free());
 /** A block of a rank's arena; it goes back when it is freed, or else when nothing refers to it any more. */
 export class ArenaBlock {
   readonly rank: RankState;
+  /** The graph that it belongs to and goes back with, if it does. */
+  readonly owner: GraphMemory | undefined;
   /** Undefined for a block of no bytes. */
   readonly #allocation: Allocation | undefined;
   #isFreed = false;
 
   constructor(rank: RankState, numBytes: number) {
     this.rank = rank;
+    const { capture } = rank.group;
+    this.owner = capture?.memory;
+    if (capture !== undefined) {
+      this.#allocation = capture.allocate(rank, numBytes);
+      return;
+    }
     if (numBytes === 0) return;
     this.#allocation = rank.allocate(numBytes, this);
     forgotten.register(this, freeLater(rank, this.#allocation), this);
@@ -23,12 +32,12 @@ export class ArenaBlock {
   }
 
   get isFreed(): boolean {
-    return this.#isFreed;
+    return this.owner?.isFreed ?? this.#isFreed;
   }
 
   /** Gives the block back at once: work enqueued before keeps its order before whoever gets the block next. */
   free(): void {
-    if (this.#isFreed) return;
+    if (this.#isFreed || this.owner !== undefined) return;
     this.#isFreed = true;
     forgotten.unregister(this);
     if (this.#allocation !== undefined) this.rank.free(this.#allocation);

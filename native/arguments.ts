@@ -8,14 +8,24 @@ import { Tensor, usableStorage } from './tensor.js';
 /** Options of the public interface that later versions bring, and the values that ask for nothing. */
 const LATER_OPTIONS: Readonly<Record<string, readonly unknown[]>> = {
   allocateOnCommStream: [false],
-  asyncFinish: [false],
-  bias: [null],
-  expertAlignment: [1],
-  numWorstTokens: [0],
   out: [null],
-  previousEvent: [null],
-  stream: [null],
 };
+
+/** Refuses a call that is not an object. `path` is empty or ends in a dot. */
+export function assertObject(
+  path: string,
+  options: unknown,
+): asserts options is Readonly<Record<string, unknown>> {
+  if (typeof options === 'object' && options !== null) return;
+  throw new EpgenArgumentError(
+    `Expected ${callName(path)} to be an object but received ${describe(options)}`,
+  );
+}
+
+/** What `path` leads to. */
+export function callName(path: string): string {
+  return path === '' ? 'the call' : path.slice(0, -1);
+}
 
 /** Refuses a call that is not an object, or has keys that it does not know. `path` is empty or ends in a dot. */
 export function assertCall(
@@ -23,17 +33,13 @@ export function assertCall(
   options: unknown,
   known: readonly string[],
 ): asserts options is Readonly<Record<string, unknown>> {
-  const name = path === '' ? 'the call' : path.slice(0, -1);
-  if (typeof options !== 'object' || options === null) {
-    throw new EpgenArgumentError(
-      `Expected ${name} to be an object but received ${describe(options)}`,
-    );
-  }
+  assertObject(path, options);
+  const name = callName(path);
   for (const [key, value] of Object.entries(options)) {
     if (known.includes(key) || value === undefined) continue;
     const neutral = Object.hasOwn(LATER_OPTIONS, key) ? LATER_OPTIONS[key] : undefined;
     if (neutral?.includes(value)) continue;
-    if (neutral !== undefined || key === 'topkWeights' || key === 'handle') {
+    if (neutral !== undefined) {
       throw new EpgenUnsupportedError(
         `Expected ${name} to be without ${key}, which this version does not support, but received ${describe(value)}`,
       );
@@ -44,29 +50,73 @@ export function assertCall(
   }
 }
 
-/** What a tensor argument has to be. */
-export interface WantedRows {
+interface WantedTensor {
   readonly name: string;
   readonly dtype: DType;
+}
+
+/** What a tensor of rows, or of columns, has to be. */
+export interface WantedRows extends WantedTensor {
   readonly rowSize: number;
   /** What `rowSize` is in the spec. */
   readonly rowSizeName: string;
 }
 
-/** A tensor of rows that was found right. */
-export interface CheckedRows {
+/** A tensor that was found right. */
+export interface CheckedTensor {
   readonly storage: Storage;
-  readonly numRows: number;
   /** Throws where the tensor is not usable any more. */
   recheck(): void;
 }
 
+export interface CheckedRows extends CheckedTensor {
+  readonly numRows: number;
+}
+
 /** Checks a tensor of rows that belongs to `rank`; gives its memory and number of rows. */
-export function checkRows(
+export function checkRows(rank: RankState, value: unknown, wanted: WantedRows): CheckedRows {
+  const { rowSize, rowSizeName } = wanted;
+  const { shape, ...tensor } = checkTensor(rank, value, wanted);
+  const [numRows, size] = shape;
+  if (shape.length !== 2 || numRows === undefined || size !== rowSize) {
+    throw wrongShape(rank, wanted.name, `tokens, ${rowSize}`, rowSizeName, shape);
+  }
+  return { ...tensor, numRows };
+}
+
+/** As {@link checkRows}, of a tensor whose rows lie below each other. */
+export function checkColumns(
   rank: RankState,
   value: unknown,
-  { name, dtype, rowSize, rowSizeName }: WantedRows,
-): CheckedRows {
+  wanted: WantedRows,
+): CheckedTensor & { readonly numColumns: number } {
+  const { rowSize, rowSizeName } = wanted;
+  const { shape, ...tensor } = checkTensor(rank, value, wanted);
+  const [size, numColumns] = shape;
+  if (shape.length !== 2 || numColumns === undefined || size !== rowSize) {
+    throw wrongShape(rank, wanted.name, `${rowSize}, tokens`, rowSizeName, shape);
+  }
+  return { ...tensor, numColumns };
+}
+
+/** Checks a tensor of one dimension that belongs to `rank`. */
+export function checkVector(
+  rank: RankState,
+  value: unknown,
+  wanted: WantedTensor & { readonly size: number; readonly sizeName: string },
+): CheckedTensor {
+  const { shape, ...tensor } = checkTensor(rank, value, wanted);
+  if (shape.length !== 1 || shape[0] !== wanted.size) {
+    throw wrongShape(rank, wanted.name, `${wanted.size}`, wanted.sizeName, shape);
+  }
+  return tensor;
+}
+
+function checkTensor(
+  rank: RankState,
+  value: unknown,
+  { name, dtype }: WantedTensor,
+): CheckedTensor & { readonly shape: readonly number[] } {
   if (!(value instanceof Tensor)) {
     throw new EpgenArgumentError(
       `Expected ${name} to be a tensor of rank ${rank.idx} with the dtype ${dtype} but received ${describe(value)}`,
@@ -79,13 +129,38 @@ export function checkRows(
       `Expected ${name} to have the dtype ${dtype} but received ${value.dtype}`,
     );
   }
-  const [numRows, size] = value.shape;
-  if (value.shape.length !== 2 || numRows === undefined || size !== rowSize) {
-    throw new EpgenArgumentError(
-      `Expected ${name} to have the shape [tokens, ${rowSize}] (${rowSizeName} of ${rank.group.description.spec.name}) but received [${value.shape.join(', ')}]`,
-    );
-  }
-  return { storage, numRows, recheck: () => void usableStorage(value, name) };
+  return { storage, shape: value.shape, recheck: () => void usableStorage(value, name) };
+}
+
+function wrongShape(
+  rank: RankState,
+  name: string,
+  wanted: string,
+  sizeName: string,
+  shape: readonly number[],
+): EpgenArgumentError {
+  return new EpgenArgumentError(
+    `Expected ${name} to have the shape [${wanted}] (${sizeName} of ${rank.group.description.spec.name}) but received [${shape.join(', ')}]`,
+  );
+}
+
+/** Something with as many rows or columns as there are tokens. */
+export interface PerToken {
+  readonly name: string;
+  readonly size: number;
+}
+
+/** Refuses a tensor beside the rows `x` that is for another number of tokens. */
+export function assertAsMany(
+  what: 'rows' | 'columns',
+  { name, size }: PerToken,
+  x: PerToken,
+): void {
+  if (size === x.size) return;
+  const wanted = what === 'rows' ? x.name : `${x.name} has rows`;
+  throw new EpgenArgumentError(
+    `Expected ${name} to have as many ${what} as ${wanted}, ${x.size}, but received ${size}`,
+  );
 }
 
 /** Refuses what belongs to another rank or group. */
@@ -118,11 +193,19 @@ export function checkNumChannels(rank: RankState, name: string, value: unknown):
     // Every block of the emulated machine costs time and memory, whatever it moves.
     return rank.group.backend === 'cpu' ? Math.min(numChannels, 2) : numChannels;
   }
-  if (typeof value === 'number' && Number.isInteger(value) && value >= 1 && value <= numChannels) {
+  return checkInteger(name, value, { min: 1, max: numChannels });
+}
+
+export function checkInteger(
+  name: string,
+  value: unknown,
+  { min, max }: { readonly min: number; readonly max: number },
+): number {
+  if (typeof value === 'number' && Number.isInteger(value) && value >= min && value <= max) {
     return value;
   }
   throw new EpgenArgumentError(
-    `Expected ${name} to be an integer in 1..${numChannels} but received ${describe(value)}`,
+    `Expected ${name} to be an integer in ${min}..${max} but received ${describe(value)}`,
   );
 }
 

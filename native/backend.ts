@@ -1,6 +1,6 @@
 import { findAddon, loadAddon } from './addon-loader.js';
 import type { RawAddon } from './addon-types.js';
-import { cudaFit } from './cuda-fit.js';
+import { type CudaNeeds, cudaFit } from './cuda-fit.js';
 import { EpgenCudaError } from './errors.js';
 import { type Backend, type CheckedOptions, checkBackend } from './options.js';
 import type { ModuleDescription } from './spec-types.js';
@@ -31,37 +31,35 @@ export function chooseBackend(
 /** @throws EpgenToolError without an addon, EpgenCudaError on a machine that cannot run it. */
 function named(
   description: ModuleDescription,
-  { addonDir, devices }: CheckedOptions,
+  options: CheckedOptions,
   backend: Exclude<Backend, 'auto'>,
   origin: string,
 ): BackendChoice {
-  const addon = loadAddon(description, backend, addonDir);
+  const addon = loadAddon(description, backend, options.addonDir);
   const reason = `${origin} is '${backend}'`;
   if (backend === 'cpu') return { addon, reason };
-  const { buildCommand, spec } = description;
-  const fit = cudaFit(addon, { devices, buildCommand });
+  const { spec } = description;
+  const fit = cudaFit(addon, needsOf(description, options));
   if (fit.fits) return { addon, reason: `${reason}: ${fit.machine}` };
   throw new EpgenCudaError(`Expected to run ${spec.name} on cuda, but ${fit.problem}`, {
     hint: `${fit.hint} backend: 'cpu' runs without devices.`,
   });
 }
 
-function automatic(
-  description: ModuleDescription,
-  { addonDir, devices }: CheckedOptions,
-): BackendChoice {
+function automatic(description: ModuleDescription, options: CheckedOptions): BackendChoice {
+  const { addonDir } = options;
   const cpu = (reason: string): BackendChoice => ({
     addon: loadAddon(description, 'cpu', addonDir),
     reason,
   });
-  const { buildCommand, spec } = description;
+  const { spec } = description;
   if (findAddon(description, 'cuda', addonDir) === undefined) {
     return cpu(`no cuda addon of ${spec.name} was built`);
   }
   let problem: string;
   try {
     const addon = loadAddon(description, 'cuda', addonDir);
-    const fit = cudaFit(addon, { devices, buildCommand });
+    const fit = cudaFit(addon, needsOf(description, options));
     if (fit.fits) return { addon, reason: fit.machine };
     problem = fit.problem;
   } catch (error) {
@@ -70,6 +68,13 @@ function automatic(
   const choice = cpu(problem);
   warnOnce(problem);
   return choice;
+}
+
+function needsOf(
+  { spec, buildCommand }: ModuleDescription,
+  { devices, windows }: CheckedOptions,
+): CudaNeeds {
+  return { devices, windows, numChannels: spec.channels.memory.count, buildCommand };
 }
 
 function warnOnce(reason: string): void {

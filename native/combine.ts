@@ -1,70 +1,77 @@
-import { ArenaBlock } from './arena-block.js';
-import { assertCall, assertSameRank, checkNumChannels, checkRows } from './arguments.js';
-import type { Combined } from './call-types.js';
+import type { RawCombineCall } from './addon-types.js';
+import { type ArenaBlock, allocateAll } from './arena-block.js';
+import type { CheckedRows } from './arguments.js';
 import type { Part } from './collective.js';
-import { DTYPES, describe } from './dtype.js';
-import { EpgenArgumentError } from './errors.js';
-import { Handle, type HandleParts, usableHandle } from './handle.js';
-import { nextOutputOffset } from './output-window.js';
+import { type CombineArguments, checkCombine } from './combine-arguments.js';
+import type { Combined, CombineWeights } from './combine-types.js';
+import { DTYPES } from './dtype.js';
+import type { Event } from './event.js';
+import { sumExperts } from './expert-sum.js';
+import { nextOutputOffset, nextWeightsOffset } from './output-window.js';
 import type { RankState } from './rank-state.js';
+import { isEarlierCallError } from './raw-errors.js';
 import type { Spec } from './spec-types.js';
-import { blockStorage, type Storage } from './storage.js';
+import { blockStorage } from './storage.js';
+import type { Access } from './stream-order.js';
 import { createTensor } from './tensor.js';
+import { combineWrites } from './window-resources.js';
+import type { WindowState } from './window-state.js';
 
-const KEYS = ['x', 'handle', 'numChannels'];
+/** What a combine gives, whatever its spec says. */
+interface AnyCombined extends Combined<Spec> {
+  /** There where the spec combines weights; null where the call gave none. */
+  readonly topkWeights?: CombineWeights<Spec> | null;
+  readonly event: Event | null;
+}
 
 /** A launched combine: where its result will be, and the promise that it is there. */
 export interface LaunchedCombine {
-  readonly combined: Combined<Spec>;
+  readonly rank: RankState;
+  readonly combined: AnyCombined;
   readonly done: Promise<void>;
+}
+
+/** Where a combine writes. */
+interface Outputs {
+  readonly x: ArenaBlock;
+  /** Of no bytes where the call brings no weights. */
+  readonly topkWeights: ArenaBlock;
 }
 
 /** A combine. `path` leads to the call in messages, as `perRank[3].`. */
 export function combinePart(rank: RankState, call: unknown, path = ''): Part<LaunchedCombine> {
-  const { hidden } = rank.group.dims;
-  rank.group.assertOpen();
-  assertCall(path, call, KEYS);
-  const given = call.handle;
-  const handle = checkHandle(rank, given, `${path}handle`);
-  const wanted = {
-    name: `${path}x`,
-    dtype: 'bf16',
-    rowSize: hidden,
-    rowSizeName: 'hidden',
-  } as const;
-  const x = checkRows(rank, call.x, wanted);
-  assertRows(rank, handle, path, x.numRows);
-  const grid = checkNumChannels(rank, `${path}numChannels`, call.numChannels);
-
-  const rowBytes = hidden * DTYPES.bf16.bytes;
-  let out: ArenaBlock | undefined;
+  const args = checkCombine(rank, call, path);
+  const { window } = args.handle;
+  let out: Outputs | undefined;
   return {
     rank,
-    kind: 'combine',
+    window,
+    kind: args.kind,
+    dispatchName: args.handle.dispatchName,
     reserve: () => {
-      checkHandle(rank, given, `${path}handle`);
-      x.recheck();
-      out = new ArenaBlock(rank, handle.numTokens * rowBytes);
+      args.recheck();
+      out = allocateOutputs(rank, args);
     },
-    cancel: () => out?.free(),
+    cancel: () => {
+      out?.x.free();
+      out?.topkWeights.free();
+    },
     launch: () => {
       if (out === undefined) throw new Error('a combine was launched without its output');
-      const inputOffset = placeInput(rank, x.storage, x.numRows * rowBytes);
-      const pending = rank.group.callSync((raw) =>
-        raw.combine(rank.idx, {
-          numTokens: handle.numTokens,
-          handle: handle.block.pointer,
-          out: out?.pointer ?? 0n,
-          inputOffset,
-          grid,
-        }),
-      );
-      x.storage.seal();
-      rank.countCombine();
-      const storage = blockStorage(out, rank.follow(pending));
+      const call = rawCall(args, out);
+      const access = () => accessOf(rank, args, call);
+      const { result: pending, event } = args.order.perform(window, access, () => {
+        const raw = { ...call, ...placeRows(rank, args) };
+        return rank.group.callSync((group) => group.combine(rank.idx, raw));
+      });
+      for (const rows of [args.x, args.topkWeights]) {
+        if (rows?.storage.place?.window === window) rows.storage.seal();
+      }
+      window.countCombine();
       return {
-        combined: { x: createTensor('bf16', [handle.numTokens, hidden], storage) },
-        done: rank.group.settle(pending),
+        rank,
+        combined: { ...combinedIn(rank, args, out, rank.follow(pending)), event },
+        done: performed(rank, pending),
       };
     },
     abandon: (launched) => {
@@ -73,53 +80,124 @@ export function combinePart(rank: RankState, call: unknown, path = ''): Part<Lau
   };
 }
 
-/** The result once it is there; a failed call's memory goes back. */
+/** Resolves where the combine was performed: what it tells of an earlier call is kept for who waits next. */
+async function performed(rank: RankState, pending: Promise<void>): Promise<void> {
+  try {
+    await pending;
+  } catch (error) {
+    if (!isEarlierCallError(error)) throw rank.group.errorFrom(error);
+  }
+}
+
+/**
+ * The result once it is there, or at once where an event says when; a failed call's memory goes back. Also tells of an
+ * error that no caller has heard of yet.
+ */
 export async function combinedWhenDone({
+  rank,
   combined,
   done,
-}: LaunchedCombine): Promise<Combined<Spec>> {
+}: LaunchedCombine): Promise<AnyCombined> {
+  if (combined.event !== null) {
+    // Whoever reads the result hears of what went wrong.
+    done.catch(() => undefined);
+    return combined;
+  }
   try {
     await done;
+    rank.throwKeptError();
     return combined;
   } catch (error) {
     combined.x.dispose();
+    combined.topkWeights?.dispose();
     throw error;
   }
 }
 
-/** Checks that a handle is usable on `rank`. */
-export function checkHandle(rank: RankState, handle: unknown, name: string): HandleParts {
-  if (!(handle instanceof Handle)) {
-    throw new EpgenArgumentError(
-      `Expected ${name} to be what dispatch gave rank ${rank.idx} but received ${describe(handle)}`,
-    );
-  }
-  const parts = usableHandle(handle, name);
-  assertSameRank(rank, parts.rank, name);
-  return parts;
+function allocateOutputs(rank: RankState, { handle, topkWeights }: CombineArguments): Outputs {
+  const { numTopk } = rank.group.dims;
+  return allocateAll(rank, {
+    x: handle.numTokens * rowBytes(rank),
+    topkWeights: topkWeights === undefined ? 0 : handle.numTokens * numTopk * DTYPES.f32.bytes,
+  });
 }
 
-/** Rows that the experts' outputs of a dispatch have. */
-export function expectedRows(rank: RankState, { numRecvTokens }: HandleParts): number {
-  return numRecvTokens ?? rank.group.dims.maxRecvTokens;
+/** What streams have to come after each other for. */
+function accessOf(
+  rank: RankState,
+  { handle, x, expertSlot, topkWeights }: CombineArguments,
+  { out, outWeights, bias0, bias1 }: ReturnType<typeof rawCall>,
+): Access {
+  const rows = [x, expertSlot, topkWeights].map((tensor) => tensor?.storage.pointer);
+  const at = (pointer: bigint | undefined) => rank.resourcesAt(pointer);
+  return {
+    reads: [...rows, handle.block.pointer, bias0, bias1].flatMap(at),
+    writes: [...[out, outWeights].flatMap(at), ...combineWrites(handle.window)],
+  };
 }
 
-/** Where peers will read the rows: in place if they lie in the window, else in a copy of them. */
-function placeInput(rank: RankState, x: Storage, numBytes: number): bigint {
-  if (x.windowOffset !== undefined) return x.windowOffset;
-  const offset = nextOutputOffset(rank);
-  if (numBytes > 0) {
-    rank.group.callSync((raw) => raw.copy(rank.idx, rank.windowBase + offset, x.pointer, numBytes));
-  }
+function rawCall({ handle, biases, grid, order }: CombineArguments, out: Outputs) {
+  const [first, second] = biases;
+  return {
+    numTokens: handle.numTokens,
+    handle: handle.block.pointer,
+    out: out.x.pointer,
+    outWeights: out.topkWeights.pointer,
+    ...(first ? { bias0: first.storage.pointer } : {}),
+    ...(second ? { bias1: second.storage.pointer } : {}),
+    grid,
+    window: handle.window.idx,
+    stream: order.streamOf(handle.window),
+  };
+}
+
+/** Brings what peers will read to where they can. */
+function placeRows(
+  rank: RankState,
+  { handle, x, expertSlot, topkWeights, order }: CombineArguments,
+): Pick<RawCombineCall, 'inputOffset' | 'weightsOffset'> {
+  const { window } = handle;
+  const stream = order.streamOf(window);
+  const place = (rows: CheckedRows, bytesOfRow: number, offset: bigint) =>
+    placeIn(window, rows, bytesOfRow, offset, stream);
+  const inputOffset = expertSlot
+    ? sumExperts(handle, { x, slot: expertSlot }, nextOutputOffset(window), stream)
+    : place(x, rowBytes(rank), nextOutputOffset(window));
+  if (topkWeights === undefined) return { inputOffset };
+  const weightBytes = rank.group.dims.numTopk * DTYPES.f32.bytes;
+  return { inputOffset, weightsOffset: place(topkWeights, weightBytes, nextWeightsOffset(window)) };
+}
+
+/** Where peers will read rows: in place if they lie in the window, else in a copy of them at `offset`. */
+function placeIn(
+  window: WindowState,
+  { storage, numRows }: CheckedRows,
+  bytesOfRow: number,
+  offset: bigint,
+  stream: number,
+): bigint {
+  if (storage.place?.window === window) return storage.place.offset;
+  const numBytes = numRows * bytesOfRow;
+  if (numBytes > 0) window.rank.copy(window.base + offset, storage.pointer, numBytes, stream);
   return offset;
 }
 
-function assertRows(rank: RankState, handle: HandleParts, path: string, numRows: number): void {
-  const wanted = expectedRows(rank, handle);
-  if (numRows === wanted) return;
-  const what =
-    handle.numRecvTokens === undefined ? 'rows that can arrive' : 'rows that the handle received';
-  throw new EpgenArgumentError(
-    `Expected ${path}x to have ${wanted} rows, the ${what}, but received ${numRows}`,
-  );
+function combinedIn(
+  rank: RankState,
+  { handle, topkWeights }: CombineArguments,
+  out: Outputs,
+  arrival: ReturnType<RankState['follow']>,
+): Omit<AnyCombined, 'event'> {
+  const { dims, description } = rank.group;
+  const { combineDtype, ht } = description.spec;
+  const { numTokens } = handle;
+  const x = createTensor(combineDtype, [numTokens, dims.hidden], blockStorage(out.x, arrival));
+  if (!ht.combineWeights) return { x };
+  if (topkWeights === undefined) return { x, topkWeights: null };
+  const storage = blockStorage(out.topkWeights, arrival);
+  return { x, topkWeights: createTensor('f32', [numTokens, dims.numTopk], storage) };
+}
+
+function rowBytes({ group }: RankState): number {
+  return group.dims.hidden * DTYPES[group.description.spec.combineDtype].bytes;
 }

@@ -9,12 +9,16 @@ export type CudaFit =
 export interface CudaNeeds {
   /** One device ordinal per rank. */
   readonly devices: readonly number[];
+  readonly windows: number;
+  /** Blocks of one call. */
+  readonly numChannels: number;
   /** Builds the addon. */
   readonly buildCommand: string;
 }
 
 /** Asks the driver about the devices that a group wants; nothing is allocated or launched. */
-export function cudaFit({ arch, probe }: RawAddon, { devices, buildCommand }: CudaNeeds): CudaFit {
+export function cudaFit({ arch, probe }: RawAddon, needs: CudaNeeds): CudaFit {
+  const { devices, buildCommand } = needs;
   const found = probe();
   if (found === null) {
     return misfit('its addon is of another backend', `Build it: ${buildCommand} --backend cuda`);
@@ -24,7 +28,8 @@ export function cudaFit({ arch, probe }: RawAddon, { devices, buildCommand }: Cu
     driverMisfit(found) ??
     deviceMisfit(found, devices) ??
     archMisfit(found, devices, arch, buildCommand) ??
-    linkMisfit(found, devices) ?? { fits: true, machine: machineText(found, devices) }
+    linkMisfit(found, devices) ??
+    windowMisfit(found, needs) ?? { fits: true, machine: machineText(found, devices) }
   );
 }
 
@@ -104,6 +109,29 @@ function linkMisfit({ links }: RawProbe, devices: readonly number[]): CudaFit | 
             'Choose devices that NVLink joins: nvidia-smi topo -m shows them.',
           );
     }
+  }
+  return undefined;
+}
+
+/**
+ * Kernels of all windows may run at once, and wait for each other: blocks that find no room until others have ended would
+ * never come. A single window's calls may be told to use fewer channels.
+ */
+function windowMisfit(
+  found: RawProbe,
+  { devices, windows, numChannels }: CudaNeeds,
+): CudaFit | undefined {
+  if (windows === 1) return undefined;
+  for (const ordinal of new Set(devices)) {
+    const device = deviceAt(found, ordinal);
+    const numRanks = devices.filter((other) => other === ordinal).length;
+    const numBlocks = numRanks * windows * numChannels;
+    if (device === undefined || numBlocks <= device.numSms) continue;
+    const ranks = plural(numRanks, 'rank', true);
+    return misfit(
+      `${windows} windows of ${ranks} with ${numChannels} channels each are ${numBlocks} blocks at once, and device ${ordinal} (${device.name}) has ${device.numSms} SMs`,
+      'Open fewer windows, or lower channels.memory.count in the spec and build again.',
+    );
   }
   return undefined;
 }

@@ -1,86 +1,78 @@
 import {
   assertCall,
-  assertTokens,
+  assertObject,
   checkBoolean,
+  checkInteger,
   checkNumChannels,
-  checkRows,
 } from './arguments.js';
-import { EpgenArgumentError, EpgenUnsupportedError } from './errors.js';
+import { type CallOrder, checkOrder, checkWindow, ORDER_KEYS } from './call-order.js';
+import { assertOutlives } from './dispatch-input.js';
+import { checkPayload, type Payload } from './dispatch-payload.js';
+import { checkRouting, type Routing } from './dispatch-routing.js';
 import type { RankState } from './rank-state.js';
-import type { Storage } from './storage.js';
+import { builtArguments } from './spec-features.js';
+import type { WindowState } from './window-state.js';
 
-const KEYS = ['x', 'topkIdx', 'topkWeights', 'numChannels', 'copy'];
+const FEATURES = ['xScales', 'extras', 'layout', 'handle', 'numWorstTokens'] as const;
+const KEYS = [
+  'topkIdx',
+  'topkWeights',
+  'expertAlignment',
+  'numChannels',
+  'copy',
+  'window',
+  ...ORDER_KEYS,
+];
+
+/** What counts per expert can be rounded up to. */
+const MAX_EXPERT_ALIGNMENT = 65536;
 
 /** A dispatch call that was found right. */
 export interface DispatchArguments {
-  readonly x: Storage;
-  readonly topkIdx: Storage;
-  readonly topkWeights: Storage;
-  readonly numTokens: number;
+  readonly payload: Payload;
+  readonly routing: Routing;
   readonly grid: number;
+  /** What counts per expert are rounded up to. */
+  readonly expertAlignment: number;
+  /** Rows that the caller sees, whatever comes; 0 for those that come. */
+  readonly numWorstTokens: number;
   readonly copy: boolean;
+  readonly window: WindowState;
+  readonly order: CallOrder;
   /** Throws where a tensor is not usable any more. */
   recheck(): void;
 }
 
 /** Checks a whole dispatch call. `path` leads to the call in messages, as `perRank[3].`. */
 export function checkDispatch(rank: RankState, call: unknown, path: string): DispatchArguments {
-  const { hidden } = rank.group.dims;
   rank.group.assertOpen();
-  assertCall(path, call, KEYS);
-  const x = checkRows(rank, call.x, {
-    name: `${path}x`,
-    dtype: 'bf16',
-    rowSize: hidden,
-    rowSizeName: 'hidden',
-  });
-  const topkIdx = checkTopkIdx(rank, call, path);
-  const topkWeights = checkRows(rank, call.topkWeights, {
-    name: `${path}topkWeights`,
-    dtype: 'f32',
-    rowSize: rank.group.dims.numTopk,
-    rowSizeName: 'topk',
-  });
-  assertSameRows(path, 'topkIdx', topkIdx.numRows, x.numRows);
-  assertSameRows(path, 'topkWeights', topkWeights.numRows, x.numRows);
-  assertTokens(rank, `${path}x`, x.numRows);
+  assertObject(path, call);
+  const features = builtArguments(rank.group.description.spec, path, call, FEATURES);
+  assertCall(path, call, ['x', ...features, ...KEYS]);
+  const payload = checkPayload(rank, call, path);
+  const routing = checkRouting(rank, call, path, payload.numTokens);
+  const order = checkOrder(rank, call, path);
+  const window = checkWindow(rank, `${path}window`, call.window);
   return {
-    x: x.storage,
-    topkIdx: topkIdx.storage,
-    topkWeights: topkWeights.storage,
-    numTokens: x.numRows,
+    payload,
+    routing,
     grid: checkNumChannels(rank, `${path}numChannels`, call.numChannels),
+    expertAlignment: checkInteger(`${path}expertAlignment`, call.expertAlignment ?? 1, {
+      min: 1,
+      max: MAX_EXPERT_ALIGNMENT,
+    }),
+    numWorstTokens: checkInteger(`${path}numWorstTokens`, call.numWorstTokens ?? 0, {
+      min: 0,
+      max: rank.group.dims.maxRecvTokens,
+    }),
     copy: checkBoolean(`${path}copy`, call.copy),
+    window,
+    order,
     recheck: () => {
-      for (const rows of [x, topkIdx, topkWeights]) rows.recheck();
+      payload.recheck();
+      routing.recheck();
+      assertOutlives(rank, window, { ...payload.pointers, ...routing.pointers }, path);
+      order.recheck();
     },
   };
-}
-
-function checkTopkIdx(rank: RankState, call: Readonly<Record<string, unknown>>, path: string) {
-  const hasIdx = call.topkIdx !== undefined && call.topkIdx !== null;
-  const hasWeights = call.topkWeights !== undefined && call.topkWeights !== null;
-  if (hasIdx !== hasWeights) {
-    throw new EpgenArgumentError(
-      `Expected ${path}topkIdx and ${path}topkWeights, both or neither, but received only ${hasIdx ? 'topkIdx' : 'topkWeights'}`,
-    );
-  }
-  if (!hasIdx) {
-    throw new EpgenUnsupportedError(
-      `Expected ${path}topkIdx and ${path}topkWeights: this version does not dispatch without them`,
-    );
-  }
-  return checkRows(rank, call.topkIdx, {
-    name: `${path}topkIdx`,
-    dtype: 'i64',
-    rowSize: rank.group.dims.numTopk,
-    rowSizeName: 'topk',
-  });
-}
-
-function assertSameRows(path: string, name: string, numRows: number, numTokens: number): void {
-  if (numRows === numTokens) return;
-  throw new EpgenArgumentError(
-    `Expected ${path}${name} to have as many rows as ${path}x, ${numTokens}, but received ${numRows}`,
-  );
 }

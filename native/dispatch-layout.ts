@@ -3,6 +3,7 @@ import { assertCall, assertTokens, checkRows } from './arguments.js';
 import type { DispatchLayout } from './call-types.js';
 import type { RankState } from './rank-state.js';
 import { blockStorage } from './storage.js';
+import { MAIN_STREAM } from './stream-order.js';
 import { createTensor } from './tensor.js';
 
 /** Asks one rank where its tokens would go; no other rank takes part. */
@@ -13,11 +14,12 @@ export async function dispatchLayout(
 ): Promise<DispatchLayout> {
   const { numRanks, numExperts, numTopk } = rank.group.dims;
   rank.group.assertOpen();
+  rank.group.refuseInCapture('getDispatchLayout');
   assertCall(path, call, ['topkIdx']);
   const name = `${path}topkIdx`;
   const { storage, numRows: numTokens } = checkRows(rank, call.topkIdx, {
     name,
-    dtype: 'i64',
+    dtype: rank.group.description.spec.topkIdx,
     rowSize: numTopk,
     rowSizeName: 'topk',
   });
@@ -29,15 +31,22 @@ export async function dispatchLayout(
   });
   const { numTokensPerRank, numTokensPerExpert, isTokenInRank } = blocks;
   try {
-    await rank.group.call((raw) =>
-      raw.dispatchLayout(rank.idx, {
-        numTokens,
-        topkIdx: storage.pointer,
-        numTokensPerRank: numTokensPerRank.pointer,
-        numTokensPerExpert: numTokensPerExpert.pointer,
-        isTokenInRank: isTokenInRank.pointer,
-      }),
+    const access = () => ({
+      reads: rank.resourcesAt(storage.pointer),
+      writes: Object.values(blocks).flatMap(({ pointer }) => rank.resourcesAt(pointer)),
+    });
+    const pending = rank.order.perform(MAIN_STREAM, access, () =>
+      rank.group.call((raw) =>
+        raw.dispatchLayout(rank.idx, {
+          numTokens,
+          topkIdx: storage.pointer,
+          numTokensPerRank: numTokensPerRank.pointer,
+          numTokensPerExpert: numTokensPerExpert.pointer,
+          isTokenInRank: isTokenInRank.pointer,
+        }),
+      ),
     );
+    await pending;
   } catch (error) {
     for (const block of Object.values(blocks)) block.free();
     throw error;

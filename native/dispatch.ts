@@ -1,24 +1,29 @@
-import type { RawCounts } from './addon-types.js';
-import { ArenaBlock, allocateAll } from './arena-block.js';
-import type { EnqueuedReceived, Received, ReceivedRows } from './call-types.js';
+import type { RawCounts, RawGroup } from './addon-types.js';
+import { ArenaBlock } from './arena-block.js';
+import { cachedDispatchPart, isCached } from './cached-dispatch.js';
+import type { AnyReceived, CachedReceived, EnqueuedReceived } from './call-types.js';
 import type { Part } from './collective.js';
 import { checkDispatch, type DispatchArguments } from './dispatch-arguments.js';
-import { countElements, DTYPES, type DType } from './dtype.js';
 import { EpgenUnsupportedError } from './errors.js';
+import { createEvent, type Event } from './event.js';
 import { createHandle, type Handle, handleBytes } from './handle.js';
 import type { RankState } from './rank-state.js';
+import { readyOf } from './ready-counters.js';
 import { receiveWindow } from './receive-window.js';
+import { payloadRows, type Rows, rowsInArena, topkRows } from './received-rows.js';
 import type { Spec } from './spec-types.js';
-import { blockStorage, handleStorage } from './storage.js';
-import { type AnyTensor, createTensor, type Tensor, usableStorage } from './tensor.js';
+import { handleStorage } from './storage.js';
+import { MAIN_STREAM } from './stream-order.js';
+import { createTensor, type Tensor } from './tensor.js';
+import { dispatchWrites } from './window-resources.js';
 
-/** Where a launched dispatch delivers. */
+/** A dispatch that was launched, and where it delivers. */
 interface Delivery {
   readonly rank: RankState;
+  readonly args: DispatchArguments;
   readonly handle: ArenaBlock;
-  readonly numTokens: number;
   readonly numRecoveries: number;
-  /** The rank's dispatches before this one. */
+  /** The window's dispatches before this one. */
   readonly sequence: number;
 }
 
@@ -27,13 +32,15 @@ export function dispatchPart(
   rank: RankState,
   call: unknown,
   path = '',
-): Part<Promise<Received<Spec>>> {
+): Part<Promise<AnyReceived<Spec> | CachedReceived<Spec>>> {
+  if (isCached(call)) return promised(cachedDispatchPart(rank, call, path));
   const args = checkDispatch(rank, call, path);
   const launch = (delivery: Delivery) => {
-    const pending = rank.group.callSync((raw) =>
-      raw.dispatch(rank.idx, { ...rawCall(args, delivery), wait: true }),
+    if (args.numWorstTokens > 0) return Promise.resolve(padded(delivery));
+    const { result: pending, event } = inOrder(delivery, (raw) =>
+      raw.dispatch(rank.idx, { ...rawCall(delivery), wait: true }),
     );
-    return receive(pending, delivery, args.copy);
+    return receive(pending, delivery, event);
   };
   return partOf(rank, args, launch, (received) => {
     received.then(
@@ -48,7 +55,8 @@ export function enqueuedDispatchPart(
   rank: RankState,
   call: unknown,
   path = '',
-): Part<EnqueuedReceived<Spec>> {
+): Part<EnqueuedReceived<Spec> | CachedReceived<Spec>> {
+  if (isCached(call)) return cachedDispatchPart(rank, call, path);
   const args = checkDispatch(rank, call, path);
   if (args.copy) {
     throw new EpgenUnsupportedError(
@@ -56,36 +64,77 @@ export function enqueuedDispatchPart(
     );
   }
   const launch = (delivery: Delivery) => {
-    rank.group.callSync((raw) =>
-      raw.dispatch(rank.idx, { ...rawCall(args, delivery), wait: false }),
-    );
+    const event = enqueue(delivery);
     const { dims, description } = rank.group;
-    const { numRecvTokens, numTokensPerExpert } = description.handle.fields;
+    const { numRecvTokens, numTokensPerExpert, numTokensPerRank } = description.handle.fields;
     const count = (offset: number) =>
       handleStorage(delivery.handle, offset, delivery.numRecoveries);
+    const rows = rowsInWindow(delivery, args.numWorstTokens || dims.maxRecvTokens);
     return {
-      ...rowsInWindow(delivery, dims.maxRecvTokens),
+      ...resultOf(delivery, rows),
       numRecvTokens: createTensor('i32', [1], count(numRecvTokens)),
       numTokensPerExpert: createTensor('i32', [dims.numLocalExperts], count(numTokensPerExpert)),
-      handle: handleOf(delivery, undefined),
-    };
+      ...(numTokensPerRank === undefined
+        ? {}
+        : { numTokensPerRank: createTensor('i32', [dims.numRanks], count(numTokensPerRank)) }),
+      handle: handleOf(delivery, rows, undefined),
+      event,
+    } as EnqueuedReceived<Spec>;
   };
   return partOf(rank, args, launch, ({ handle }) => handle.dispose());
+}
+
+/** A dispatch that waits for no counts: as many rows as the call asks for, the last ones padding. */
+function padded(delivery: Delivery): AnyReceived<Spec> {
+  const { rank, args } = delivery;
+  const event = enqueue(delivery);
+  const rows = rowsInWindow(delivery, args.numWorstTokens);
+  return {
+    ...resultOf(delivery, args.copy ? rowsInArena(rank, rows) : rows),
+    numTokensPerExpert: new Int32Array(),
+    handle: handleOf(delivery, rows, undefined),
+    event: whenThere(delivery, event),
+  } as AnyReceived<Spec>;
+}
+
+function enqueue(delivery: Delivery): Event | null {
+  const { idx } = delivery.rank;
+  return inOrder(delivery, (raw) => raw.dispatch(idx, { ...rawCall(delivery), wait: false })).event;
+}
+
+/** Copies are made on the rank's own stream, after `event`. */
+function whenThere({ rank, args }: Delivery, event: Event | null): Event | null {
+  return event !== null && args.copy ? createEvent(rank, rank.order.record(MAIN_STREAM)) : event;
+}
+
+/** The same part, of what comes later. */
+function promised<T>(part: Part<T>): Part<Promise<T>> {
+  return {
+    ...part,
+    launch: () => Promise.resolve(part.launch()),
+    abandon: (launched) => void launched.then(part.abandon),
+  };
 }
 
 async function receive(
   pending: Promise<RawCounts>,
   delivery: Delivery,
-  copy: boolean,
-): Promise<Received<Spec>> {
+  event: Event | null,
+): Promise<AnyReceived<Spec>> {
+  const { rank, args } = delivery;
   try {
-    const { numRecvTokens, numTokensPerExpert } = await delivery.rank.group.settle(pending);
-    const rows = rowsInWindow(delivery, numRecvTokens);
+    const counts = await rank.group.settle(pending);
+    const { isSlotted, maxRecvTokens } = rank.group.dims;
+    const rows = rowsInWindow(delivery, isSlotted ? maxRecvTokens : counts.numRecvTokens);
+    const result = resultOf(delivery, args.copy ? rowsInArena(rank, rows) : rows);
     return {
-      ...(copy ? rowsInArena(delivery.rank, rows) : rows),
-      numTokensPerExpert,
-      handle: handleOf(delivery, numRecvTokens),
-    };
+      ...result,
+      // The handle keeps its own: this one is the caller's to change.
+      numTokensPerExpert: Int32Array.from(counts.numTokensPerExpert),
+      ...(isSlotted ? { numTokensPerRank: counts.numTokensPerRank } : {}),
+      handle: handleOf(delivery, rows, counts),
+      event: whenThere(delivery, event),
+    } as AnyReceived<Spec>;
   } catch (error) {
     delivery.handle.free();
     throw error;
@@ -99,92 +148,110 @@ function partOf<T>(
   abandon: (launched: T) => void,
 ): Part<T> {
   const { dims, description } = rank.group;
+  const { numTokens } = args.payload;
   let handle: ArenaBlock | undefined;
   return {
     rank,
-    kind: 'dispatch',
+    window: args.window,
+    kind: args.routing.kind,
     reserve: () => {
       args.recheck();
-      handle = new ArenaBlock(rank, handleBytes(description.handle, dims.numRanks, args.numTokens));
+      handle = new ArenaBlock(rank, handleBytes(description.handle, dims.numRanks, numTokens));
     },
     cancel: () => handle?.free(),
     launch: () => {
       if (handle === undefined) throw new Error('a dispatch was launched without its handle');
       const { numRecoveries } = rank.group;
-      const sequence = rank.numDispatches;
-      const { numTokens } = args;
-      const result = launch({ rank, handle, numTokens, numRecoveries, sequence });
-      rank.countDispatch();
+      const sequence = args.window.numDispatches;
+      const result = launch({ rank, args, handle, numRecoveries, sequence });
+      args.window.countDispatch();
       return result;
     },
     abandon,
   };
 }
 
-function rawCall(args: DispatchArguments, { rank, handle, sequence }: Delivery) {
+/** Launches a dispatch after all that it depends on. */
+function inOrder<T>({ rank, args, handle }: Delivery, launch: (raw: RawGroup) => T) {
+  const { payload, routing, window } = args;
+  const access = () => ({
+    reads: Object.values({ ...payload.pointers, ...routing.pointers }).flatMap((pointer) =>
+      rank.resourcesAt(pointer),
+    ),
+    writes: [...rank.resourcesAt(handle.pointer), ...dispatchWrites(window)],
+  });
+  return args.order.perform(window, access, () => rank.group.callSync(launch));
+}
+
+function rawCall({ rank, args, handle, sequence }: Delivery) {
+  const { payload, routing, grid } = args;
   return {
-    numTokens: args.numTokens,
-    x: args.x.pointer,
-    topkIdx: args.topkIdx.pointer,
-    topkWeights: args.topkWeights.pointer,
+    mode: routing.mode,
+    numTokens: payload.numTokens,
+    ...payload.pointers,
+    ...routing.pointers,
     handle: handle.pointer,
     buffer: sequence % rank.group.description.sizes.regions.recvX.numBuffers,
-    grid: args.grid,
+    grid,
+    expertAlignment: args.expertAlignment,
+    numWorstTokens: args.numWorstTokens,
+    window: args.window.idx,
+    stream: args.order.streamOf(args.window),
   };
 }
 
-function handleOf(delivery: Delivery, numRecvTokens: number | undefined): Handle {
-  const { rank, handle, numTokens, numRecoveries } = delivery;
-  return createHandle({ rank, block: handle, numTokens, numRecvTokens }, numRecoveries);
+interface WindowRows extends Rows {
+  readonly srcIdx: Tensor<'i32', readonly [number]>;
 }
 
-type Rows = Omit<ReceivedRows<Spec>, 'handle'>;
-
-function rowsInWindow({ rank, sequence, numRecoveries }: Delivery, numRows: number): Rows {
-  const { hidden, numTopk } = rank.group.dims;
-  const view = receiveWindow(rank, sequence, numRecoveries);
+function rowsInWindow(
+  { rank, args, sequence, numRecoveries }: Delivery,
+  numRows: number,
+): WindowRows {
+  const view = receiveWindow(args.window, sequence, numRecoveries);
   return {
-    x: createTensor('bf16', [numRows, hidden], view('recvX')),
-    topkIdx: createTensor('i64', [numRows, numTopk], view('recvTopkIdx')),
-    topkWeights: createTensor('f32', [numRows, numTopk], view('recvTopkWeights')),
+    ...payloadRows(rank, view, numRows),
+    ...(args.routing.mode === 'topk' ? topkRows(rank, view, numRows) : {}),
     srcIdx: createTensor('i32', [numRows], view('recvSrcIdx')),
   };
 }
 
-/** Copies rows out of the window. They may have gone to a later dispatch while the counts were awaited: that throws. */
-function rowsInArena(rank: RankState, rows: Rows): Rows {
-  const from = {
-    x: usableStorage(rows.x, 'received.x'),
-    topkIdx: usableStorage(rows.topkIdx, 'received.topkIdx'),
-    topkWeights: usableStorage(rows.topkWeights, 'received.topkWeights'),
-    srcIdx: usableStorage(rows.srcIdx, 'received.srcIdx'),
-  };
-  const blocks = allocateAll(rank, {
-    x: numBytes(rows.x),
-    topkIdx: numBytes(rows.topkIdx),
-    topkWeights: numBytes(rows.topkWeights),
-    srcIdx: numBytes(rows.srcIdx),
-  });
-  for (const name of ['x', 'topkIdx', 'topkWeights', 'srcIdx'] as const) {
-    const size = numBytes(rows[name]);
-    const { pointer } = blocks[name];
-    if (size === 0) continue;
-    rank.group.callSync((raw) => raw.copy(rank.idx, pointer, from[name].pointer, size));
-  }
-  // The rows may still be travelling: a group that gives up on them never makes the copies.
-  const arrival = rank.enqueuedSoFar();
-  const copy = <D extends DType, S extends readonly number[]>(
-    view: Tensor<D, S>,
-    name: keyof Rows,
-  ): Tensor<D, S> => createTensor(view.dtype, view.shape, blockStorage(blocks[name], arrival));
+function resultOf(
+  { args, handle, sequence }: Delivery,
+  rows: Rows,
+): Readonly<Record<string, unknown>> {
   return {
-    x: copy(rows.x, 'x'),
-    topkIdx: copy(rows.topkIdx, 'topkIdx'),
-    topkWeights: copy(rows.topkWeights, 'topkWeights'),
-    srcIdx: copy(rows.srcIdx, 'srcIdx'),
+    ...rows,
+    ...(args.routing.mode === 'topk' ? {} : { topkIdx: null, topkWeights: null }),
+    ...readyOf(args.window, handle, sequence),
   };
 }
 
-function numBytes({ dtype, shape }: AnyTensor): number {
-  return countElements(shape) * DTYPES[dtype].bytes;
+function handleOf(
+  delivery: Delivery,
+  { srcIdx }: WindowRows,
+  counts: RawCounts | undefined,
+): Handle {
+  const { rank, args, handle, numRecoveries } = delivery;
+  const { numTokens } = args.payload;
+  const parts = {
+    rank,
+    window: args.window,
+    block: handle,
+    dispatchName: nameOf(delivery),
+    numTokens,
+    numRecvTokens: counts?.numRecvTokens,
+    numRows: srcIdx.shape[0],
+    expertAlignment: args.expertAlignment,
+    numTokensPerExpert: counts?.numTokensPerExpert,
+    srcIdx,
+  };
+  return createHandle(parts, numRecoveries);
+}
+
+/** What all ranks call the dispatch, and all replays of its graph. */
+function nameOf({ rank, handle, sequence }: Delivery): string {
+  const { owner } = handle;
+  if (owner === undefined) return `dispatch ${sequence + 1}`;
+  return `call ${rank.group.log.numCalls(rank.idx) + 1} of graph ${owner.number}`;
 }

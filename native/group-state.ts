@@ -1,7 +1,9 @@
 import type { RawGroup } from './addon-types.js';
 import { CallLog } from './call-log.js';
+import type { Capture } from './capture.js';
 import { type Dimensions, dimensionsOf } from './dimensions.js';
 import { EpgenError } from './errors.js';
+import type { Place } from './graph-place.js';
 import { errorFromRaw } from './raw-errors.js';
 import type { ModuleDescription } from './spec-types.js';
 
@@ -10,14 +12,21 @@ export class GroupState {
   readonly description: ModuleDescription;
   readonly dims: Dimensions;
   readonly backend: 'cpu' | 'cuda';
+  readonly numWindows: number;
   readonly #raw: RawGroup;
   #log: CallLog;
   #phase: 'open' | 'recovering' | 'disposed' = 'open';
   #numRecoveries = 0;
   #recovery: Promise<void> | undefined;
+  #capture: Capture | undefined;
 
-  constructor(description: ModuleDescription, raw: RawGroup, backend: 'cpu' | 'cuda') {
+  constructor(
+    description: ModuleDescription,
+    raw: RawGroup,
+    { backend, numWindows }: { backend: 'cpu' | 'cuda'; numWindows: number },
+  ) {
     this.description = description;
+    this.numWindows = numWindows;
     this.dims = dimensionsOf(description);
     this.backend = backend;
     this.#raw = raw;
@@ -25,7 +34,30 @@ export class GroupState {
   }
 
   get log(): CallLog {
-    return this.#log;
+    return this.#capture?.log ?? this.#log;
+  }
+
+  /** Where calls go while group.capture runs its function; undefined else. */
+  get capture(): Capture | undefined {
+    return this.#capture;
+  }
+
+  setCapture(capture: Capture | undefined): void {
+    this.#capture = capture;
+  }
+
+  /** Throws inside of group.capture's function; `what` was called there. */
+  refuseInCapture(what: string): void {
+    this.#capture?.refuse(what);
+  }
+
+  /** How many buffers there are of what rotates with the numbers of a place. */
+  get rotation(): Place {
+    const { recvX, output } = this.description.sizes.regions;
+    return Array.from({ length: this.numWindows }, () => [
+      recvX.numBuffers,
+      output.numBuffers,
+    ]).flat();
   }
 
   /** How often the group has started over; views and handles from before a recovery are stale. */
@@ -89,8 +121,19 @@ export class GroupState {
     this.#raw.free(rank, pointer);
   }
 
+  /** Also while the group recovers, never after it was disposed. */
+  closeStream(rank: number, stream: number): void {
+    this.#raw.closeStream(rank, stream);
+  }
+
+  /** Ends a graph of the addon; nothing to do once the group was disposed. */
+  freeGraph(graph: number): void {
+    if (!this.isDisposed) this.#raw.freeGraph(graph);
+  }
+
   /** Starts over; one who comes while that is under way waits for the same. */
   recover(): Promise<void> {
+    this.refuseInCapture('group.recover');
     this.#recovery ??= this.#startOver().finally(() => {
       this.#recovery = undefined;
     });

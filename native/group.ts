@@ -1,16 +1,13 @@
 import './async-dispose.js';
-import type { CheckedCombineCalls, CheckedDispatchCalls } from './call-checks.js';
-import type {
-  Combined,
-  DispatchLayout,
-  DispatchLayoutCall,
-  EnqueuedReceived,
-  Received,
-} from './call-types.js';
+import type { CheckedDispatchCalls, EnqueuedFrom, ReceivedFrom } from './call-checks.js';
+import type { DispatchLayout, DispatchLayoutCall } from './call-types.js';
+import { captureGraph } from './capture-graph.js';
 import { checkPerRank, launchAll, type Part, settleAll } from './collective.js';
 import { combinedWhenDone, combinePart } from './combine.js';
+import type { CheckedCombineCalls, Combined } from './combine-types.js';
 import { dispatchPart, enqueuedDispatchPart } from './dispatch.js';
 import { dispatchLayout } from './dispatch-layout.js';
+import type { Graph } from './graph.js';
 import type { GroupState } from './group-state.js';
 import { createRank, type Rank } from './rank.js';
 import { RankState } from './rank-state.js';
@@ -60,27 +57,31 @@ export class Group<S extends Spec = Spec> {
   /** `rank.dispatch` on every rank; resolves when all counts are known, rejects with the first cause when all have ended. */
   async dispatch<const P extends readonly unknown[]>(
     perRank: P & CheckedDispatchCalls<S, P>,
-  ): Promise<Received<S>[]> {
+  ): Promise<ReceivedFrom<S, P[number]>[]> {
+    this.#state.refuseInCapture('group.dispatch');
     const pending = launchAll(this.#parts(perRank, dispatchPart));
-    return (await settleAll(pending)) as Received<S>[];
+    return (await settleAll(pending)) as ReceivedFrom<S, P[number]>[];
   }
 
   /** `rank.combine` on every rank; resolves when all sums are there, rejects with the first cause when all have ended. */
   async combine<const P extends readonly unknown[]>(
     perRank: P & CheckedCombineCalls<S, P>,
   ): Promise<Combined<S>[]> {
+    this.#state.refuseInCapture('group.combine');
     const launched = launchAll(this.#parts(perRank, combinePart));
     return (await settleAll(launched.map(combinedWhenDone))) as Combined<S>[];
   }
 
   /**
    * As `dispatch`, but returns at once: tensors have `maxRecvTokens` rows, and counts stay on the device. `copy` is
-   * refused. An expert index out of range is reported by the next read or `copyFrom` on its rank.
+   * refused. An expert index out of range, or more rows than `numWorstTokens`, are reported by the next combine, read or
+   * `copyFrom` that is awaited on the rank.
    */
   enqueueDispatch<const P extends readonly unknown[]>(
     perRank: P & CheckedDispatchCalls<S, P>,
-  ): EnqueuedReceived<S>[] {
-    return launchAll(this.#parts(perRank, enqueuedDispatchPart)) as EnqueuedReceived<S>[];
+  ): EnqueuedFrom<S, P[number]>[] {
+    const launched = launchAll(this.#parts(perRank, enqueuedDispatchPart));
+    return launched as EnqueuedFrom<S, P[number]>[];
   }
 
   /** As `combine`, but returns at once: reading a result waits for it, and reports what went wrong. */
@@ -100,6 +101,16 @@ export class Group<S extends Spec = Spec> {
     return settleAll(
       this.#ranks.map((rank, i) => dispatchLayout(rank, calls[i], `perRank[${i}].`)),
     );
+  }
+
+  /**
+   * Makes a graph of the calls that `run` enqueues with `enqueueDispatch` and `enqueueCombine`: `graph.replay()` enqueues
+   * all of them again at the cost of one launch per rank, on what is then in the tensors that they name, and gives what
+   * `run` returned. Buffers of the window rotate, so `run` is called once for each place that they can rotate to, at
+   * once; it makes the same calls each time, takes `rank.combineInput` inside, and neither waits nor makes tensors.
+   */
+  capture<T>(run: () => T): Promise<Graph<T>> {
+    return captureGraph(this.#state, this.#ranks, run);
   }
 
   /**

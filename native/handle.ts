@@ -2,13 +2,26 @@ import type { ArenaBlock } from './arena-block.js';
 import { EpgenArgumentError, EpgenStaleError } from './errors.js';
 import type { RankState } from './rank-state.js';
 import type { HandleLayout, Spec } from './spec-types.js';
+import { type Tensor, usableStorage } from './tensor.js';
+import type { WindowState } from './window-state.js';
 
 /** What a handle is made of. */
 export interface HandleParts {
   readonly rank: RankState;
+  /** Where its dispatch ran, and its combines do. */
+  readonly window: WindowState;
   readonly block: ArenaBlock;
+  /** Which dispatch it is of: the same on all ranks, and for all replays of a graph. */
+  readonly dispatchName: string;
   readonly numTokens: number;
   readonly numRecvTokens: number | undefined;
+  /** Rows that its received tensors have, with what is padding or gaps. */
+  readonly numRows: number;
+  readonly expertAlignment: number;
+  /** Rows of each local expert, padding included; undefined where nobody waited for counts. */
+  readonly numTokensPerExpert: Int32Array | undefined;
+  /** i32 [rows], in the window. */
+  readonly srcIdx: Tensor<'i32', readonly [number]>;
 }
 
 /** A handle's parts once it is known to be usable. Friends of the class call these; the package does not export them. */
@@ -31,7 +44,7 @@ export class Handle<S extends Spec = Spec> {
   readonly spec: S['name'];
   /** Tokens that this rank sent. */
   readonly numTokens: number;
-  /** Rows that this rank received; undefined from `enqueueDispatch`, which does not wait for counts. */
+  /** Rows that this rank received; undefined where nobody waited for counts: from `enqueueDispatch`, or with `numWorstTokens`. */
   readonly numRecvTokens: number | undefined;
   readonly #parts: HandleParts;
   readonly #numRecoveries: number;
@@ -78,10 +91,23 @@ export class Handle<S extends Spec = Spec> {
     return Uint8Array.from(await this.slot(), (row) => (row >= 0 ? 1 : 0));
   }
 
+  /**
+   * i32 [rows]: the token of its source rank that each received row is; `maxRecvTokens` rows from `enqueueDispatch`. Lies
+   * in the window: throws {@link EpgenStaleError} once the result's views do.
+   */
+  async recvSrcIdx(): Promise<Int32Array> {
+    const { srcIdx } = this.#usable('the handle');
+    usableStorage(srcIdx, 'recvSrcIdx of the handle');
+    return srcIdx.toArray();
+  }
+
   /** Gives the memory back at once; calls that were enqueued before still see it. Safe to repeat. */
   dispose(): void {
+    const { block, rank } = this.#parts;
+    if (this.#isDisposed || block.owner !== undefined) return;
+    rank.group.refuseInCapture('dispose() of a handle');
     this.#isDisposed = true;
-    this.#parts.block.free();
+    block.free();
   }
 
   get #dims() {
@@ -93,7 +119,8 @@ export class Handle<S extends Spec = Spec> {
   }
 
   #usable(name: string): HandleParts {
-    const { group } = this.#parts.rank;
+    const { rank, block } = this.#parts;
+    const { group } = rank;
     group.assertOpen();
     if (this.#isDisposed) {
       throw new EpgenArgumentError(
@@ -105,6 +132,8 @@ export class Handle<S extends Spec = Spec> {
         `Expected ${name} to be live, but the group was recovered since its dispatch`,
       );
     }
+    block.owner?.assertLive(name);
+    group.capture?.use(this, block.owner, () => this.#usable(name));
     return this.#parts;
   }
 

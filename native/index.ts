@@ -1,14 +1,19 @@
 export type {
+  CachedDispatchCall,
+  CachedReceived,
   ChannelOptions,
-  CombineCall,
-  Combined,
   DispatchCall,
   DispatchLayout,
   DispatchLayoutCall,
+  DispatchOptions,
   EnqueuedReceived,
+  EnqueuedWithoutTopk,
+  LayoutDispatchCall,
   Received,
   ReceivedRows,
+  ReceivedWithoutTopk,
 } from './call-types.js';
+export type { CombineCall, Combined } from './combine-types.js';
 export type { BitsOf, DType, ValuesOf } from './dtype.js';
 export type { ErrorCode, ErrorDetails } from './errors.js';
 export {
@@ -20,10 +25,15 @@ export {
   EpgenToolError,
   EpgenUnsupportedError,
 } from './errors.js';
+export type { Event } from './event.js';
+export type { ExpertMajor, ExpertMajorOptions } from './expert-major-types.js';
+export type { Graph } from './graph.js';
 export type { Group } from './group.js';
 export type { Handle } from './handle.js';
 export { openModule } from './open-module.js';
 export type { Backend, OpenGroupOptions } from './options.js';
 export type { Rank } from './rank.js';
+export type { ReadyCounters } from './ready-counters.js';
 export type { HandleLayout, ModuleDescription, Region, Sizes, Spec } from './spec-types.js';
+export type { Stream } from './stream.js';
 export type { AnyTensor, Tensor } from './tensor.js';

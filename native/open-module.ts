@@ -13,10 +13,13 @@ export async function openModule<const S extends Spec>(
 ): Promise<Group<S>> {
   const checked = checkOptions(options, description);
   const { addon, reason } = chooseBackend(description, checked);
-  const { seed, deadlineMs, firstDeadlineMs, devices } = checked;
+  const { seed, deadlineMs, firstDeadlineMs, devices, windows } = checked;
   try {
-    const raw = addon.openGroup({ seed, deadlineMs, firstDeadlineMs, devices });
-    const state = new GroupState(description, raw, addon.backend);
+    const raw = addon.openGroup({ seed, deadlineMs, firstDeadlineMs, devices, windows });
+    const state = new GroupState(description, raw, {
+      backend: addon.backend,
+      numWindows: windows,
+    });
     return createGroup<S>({ state, devices, backendReason: reason });
   } catch (error) {
     throw errorFromRaw(error, dimensionsOf(description));

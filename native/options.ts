@@ -19,6 +19,11 @@ export interface OpenGroupOptions {
   readonly deadlineMs?: number | undefined;
   /** The same for the first call of every rank, which may start late. Default: `deadlineMs`. */
   readonly firstDeadlineMs?: number | undefined;
+  /**
+   * How many symmetric windows every rank has, 1 to 4. Calls on different windows may run at once; each takes as much
+   * memory again. Default: 1.
+   */
+  readonly windows?: number | undefined;
   /** Where compiled addons lie: `<addonDir>/<name>/<backend>.node` or `<addonDir>/<backend>.node`. Default: EPGEN_ADDON_DIR, then `addon/` beside the module. */
   readonly addonDir?: string | undefined;
   /** Seed of the cpu backend's scheduler, a whole number below 2^64. Default: 0. */
@@ -31,11 +36,13 @@ export interface CheckedOptions {
   readonly devices: readonly number[];
   readonly deadlineMs: number;
   readonly firstDeadlineMs: number;
+  readonly windows: number;
   readonly addonDir: string | undefined;
   readonly seed: bigint;
 }
 
-const KEYS = ['backend', 'devices', 'deadlineMs', 'firstDeadlineMs', 'addonDir', 'seed'];
+const KEYS = ['backend', 'devices', 'deadlineMs', 'firstDeadlineMs', 'windows', 'addonDir', 'seed'];
+const MAX_WINDOWS = 4;
 const DEFAULT_DEADLINE_MS = 10_000;
 /** What a timer holds; longer waits are no deadlines. */
 const MAX_DEADLINE_MS = 2 ** 31 - 1;
@@ -52,16 +59,15 @@ export function checkOptions(options: unknown, { spec }: ModuleDescription): Che
       `Expected the options of openGroup to be among ${KEYS.join(', ')} but received ${key}`,
     );
   }
-  const { backend, devices, deadlineMs, firstDeadlineMs, addonDir, seed }: Record<string, unknown> =
-    {
-      ...options,
-    };
+  const given: Record<string, unknown> = { ...options };
+  const { backend, devices, deadlineMs, firstDeadlineMs, windows, addonDir, seed } = given;
   const checkedDeadline = checkDeadline('deadlineMs', deadlineMs, DEFAULT_DEADLINE_MS);
   return {
     backend: checkBackend('backend', backend),
     devices: checkDevices(devices, spec.ranks),
     deadlineMs: checkedDeadline,
     firstDeadlineMs: checkDeadline('firstDeadlineMs', firstDeadlineMs, checkedDeadline),
+    windows: checkWindows(windows),
     addonDir: checkAddonDir(addonDir),
     seed: checkSeed(seed),
   };
@@ -94,6 +100,15 @@ function checkDeadline(name: string, value: unknown, fallback: number): number {
   if (typeof value === 'number' && value > 0 && value <= MAX_DEADLINE_MS) return value;
   throw new EpgenArgumentError(
     `Expected ${name} to be milliseconds above 0 and at most ${MAX_DEADLINE_MS} but received ${describe(value)}`,
+  );
+}
+
+function checkWindows(value: unknown): number {
+  if (value === undefined) return 1;
+  const isRight = typeof value === 'number' && Number.isInteger(value);
+  if (isRight && value >= 1 && value <= MAX_WINDOWS) return value;
+  throw new EpgenArgumentError(
+    `Expected windows to be an integer in 1..${MAX_WINDOWS} but received ${describe(value)}`,
   );
 }
 

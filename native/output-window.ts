@@ -1,32 +1,48 @@
 import type { HandleParts } from './handle.js';
-import type { RankState } from './rank-state.js';
+import type { Region, Spec } from './spec-types.js';
 import { windowStorage } from './storage.js';
 import type { Tensor } from './tensor.js';
 import { createTensor } from './tensor.js';
+import type { WindowState } from './window-state.js';
 
-/** Where the next combine's input starts in the rank's window. */
-export function nextOutputOffset(rank: RankState): bigint {
-  const { offset, stride, numBuffers } = rank.group.description.sizes.regions.output;
-  return BigInt(offset + (rank.numCombines % numBuffers) * stride);
+/** Where the input of a window's next combine starts in it. */
+export function nextOutputOffset(window: WindowState): bigint {
+  return nextOffset(window, window.rank.group.description.sizes.regions.output);
+}
+
+/** Where the top-k weights that a window's next combine brings start in it. */
+export function nextWeightsOffset(window: WindowState): bigint {
+  const { spec, sizes } = window.rank.group.description;
+  const { outputWeights } = sizes.regions;
+  if (outputWeights === undefined) throw new Error(`${spec.name} has no region outputWeights`);
+  return nextOffset(window, outputWeights);
+}
+
+function nextOffset(window: WindowState, { offset, stride, numBuffers }: Region): bigint {
+  return BigInt(offset + (window.numCombines % numBuffers) * stride);
 }
 
 /** A view of the next combine's input buffer; stale once that combine is enqueued, or another handle claims the buffer. */
 export function claimOutput(
-  rank: RankState,
   holder: HandleParts,
   numRows: number,
-): Tensor<'bf16', readonly [number, number]> {
-  const { numRecoveries, dims } = rank.group;
-  const { numCombines } = rank;
-  const claim = rank.claimOutput(holder);
-  const storage = windowStorage(rank, nextOutputOffset(rank), numRecoveries, () => {
-    if (rank.numCombines !== numCombines) {
+): Tensor<Spec['combineDtype'], readonly [number, number]> {
+  const { rank, window } = holder;
+  const { numRecoveries, dims, description } = rank.group;
+  window.claimOutput(holder);
+  const claimNow = () => ({ numCombines: window.numCombines, number: window.numOutputClaims });
+  let claim = claimNow();
+  rank.group.capture?.onReplay(() => {
+    claim = claimNow();
+  });
+  const storage = windowStorage(window, nextOutputOffset(window), numRecoveries, () => {
+    if (window.numCombines !== claim.numCombines) {
       return `a combine was enqueued on rank ${rank.idx} since: take rank.combineInput(handle) again`;
     }
-    if (rank.numOutputClaims !== claim) {
+    if (window.numOutputClaims !== claim.number) {
       return `rank.combineInput was called for another handle on rank ${rank.idx} since, and both share one buffer`;
     }
     return undefined;
   });
-  return createTensor('bf16', [numRows, dims.hidden], storage);
+  return createTensor(description.spec.combineDtype, [numRows, dims.hidden], storage);
 }

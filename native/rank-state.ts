@@ -1,22 +1,25 @@
 import type { Allocation } from './allocation.js';
 import { Arrival } from './arrival.js';
 import { EpgenArgumentError } from './errors.js';
+import type { Place } from './graph-place.js';
 import type { GroupState } from './group-state.js';
-import { isExpertIndexError } from './raw-errors.js';
+import { isEarlierCallError } from './raw-errors.js';
+import { MAIN_STREAM, type Resource, StreamOrder } from './stream-order.js';
+import { windowResource } from './window-resources.js';
+import { WindowState } from './window-state.js';
 
 const ARENA_HINT =
   'dispose() tensors and handles that are not needed any more, or raise arenaBytes in the spec.';
 
-/** One rank's place in the group's sequence of calls. */
+const OTHER_MEMORY: Resource = 'memory of others';
+
+/** One rank: its memory, its streams, and what its calls have left to be told. */
 export class RankState {
   readonly group: GroupState;
   readonly idx: number;
-  readonly windowBase: bigint;
+  readonly windows: readonly WindowState[];
+  readonly order: StreamOrder;
   #recovery = 0;
-  #numDispatches = 0;
-  #numCombines = 0;
-  #numOutputClaims = 0;
-  #outputHolder: WeakRef<object> | undefined;
   #keptError: unknown;
   /** Each with what it goes back with; weak, so that it does go. */
   readonly #allocations = new Map<Allocation, WeakRef<object>>();
@@ -24,43 +27,23 @@ export class RankState {
   constructor(group: GroupState, idx: number) {
     this.group = group;
     this.idx = idx;
-    this.windowBase = group.callSync((raw) => raw.windowBase(idx));
+    this.windows = Array.from({ length: group.numWindows }, (_, w) => new WindowState(this, w));
+    this.order = new StreamOrder(group, idx);
   }
 
-  /** Dispatches enqueued since the group was opened or recovered. */
-  get numDispatches(): number {
-    this.#startOver();
-    return this.#numDispatches;
+  /** How far the rank's sequence of calls has come. */
+  get place(): Place {
+    return this.windows.flatMap(({ numDispatches, numCombines }) => [numDispatches, numCombines]);
   }
 
-  /** Combines enqueued since the group was opened or recovered. */
-  get numCombines(): number {
-    this.#startOver();
-    return this.#numCombines;
-  }
-
-  /** How often the next combine's input buffer changed hands; only the last holder may use it. */
-  get numOutputClaims(): number {
-    return this.#numOutputClaims;
-  }
-
-  countDispatch(): void {
-    this.#startOver();
-    this.#numDispatches += 1;
-  }
-
-  countCombine(): void {
-    this.#startOver();
-    this.#numCombines += 1;
-  }
-
-  /** Hands the next combine's input buffer to `holder`; a claim of another holder ends. */
-  claimOutput(holder: object): number {
-    if (this.#outputHolder?.deref() !== holder) {
-      this.#outputHolder = new WeakRef(holder);
-      this.#numOutputClaims += 1;
-    }
-    return this.#numOutputClaims;
+  /** For a capture: as if more calls had been made, until what this gives is called. */
+  goAhead(ahead: Place): () => void {
+    const goBack = this.windows.map((window, w) =>
+      window.goAhead(ahead[2 * w] ?? 0, ahead[2 * w + 1] ?? 0),
+    );
+    return () => {
+      for (const back of goBack) back();
+    };
   }
 
   /** A range of this rank's arena, for `holder`. */
@@ -68,20 +51,24 @@ export class RankState {
     const pointer = this.#tryToAllocate(numBytes) ?? this.#allocateAfterCollection(numBytes);
     const allocation = { pointer, numBytes, isFreed: false };
     this.#allocations.set(allocation, new WeakRef(holder));
+    this.order.allocate(allocation);
     return allocation;
   }
 
   free(allocation: Allocation): void {
     if (!this.#allocations.delete(allocation)) return;
     allocation.isFreed = true;
+    this.order.free(allocation);
     // A disposed group has given back its whole arena.
     if (!this.group.isDisposed) this.group.free(this.idx, allocation.pointer);
   }
 
-  /** Whether memory lies in this rank's window. */
-  isInWindow(pointer: bigint, numBytes: number): boolean {
+  /** The rank's window that memory lies in. */
+  windowAt(pointer: bigint, numBytes: number): WindowState | undefined {
     const { windowBytes } = this.group.description.sizes;
-    return isWithin(pointer, numBytes, { pointer: this.windowBase, numBytes: windowBytes });
+    return this.windows.find(({ base }) =>
+      isWithin(pointer, numBytes, { pointer: base, numBytes: windowBytes }),
+    );
   }
 
   /** What memory of the arena lies in, as a whole. */
@@ -94,27 +81,58 @@ export class RankState {
 
   /** Why the rank's calls can't use memory; undefined where they can. */
   refusal(pointer: bigint, numBytes: number): string | undefined {
-    if (this.isInWindow(pointer, numBytes)) return undefined;
+    if (this.windowAt(pointer, numBytes)) return undefined;
     if (this.allocationAt(pointer, numBytes)) return undefined;
     return this.group.callSync((raw) => raw.refusal(this.idx, pointer, numBytes)) ?? undefined;
   }
 
   /** Reads after all work enqueued before; also tells of an error that no caller has heard of yet. */
   async read(pointer: bigint, numBytes: number): Promise<ArrayBuffer> {
-    const buffer = await this.group.call((raw) => raw.read(this.idx, pointer, numBytes));
-    this.#throwKeptError();
+    this.group.refuseInCapture('what reads memory');
+    const pending = this.order.perform(
+      MAIN_STREAM,
+      () => ({ reads: this.resourcesAt(pointer), writes: [] }),
+      () => this.group.call((raw) => raw.read(this.idx, pointer, numBytes)),
+    );
+    const buffer = await pending;
+    this.throwKeptError();
     return buffer;
   }
 
   /** Writes in order with other work; also tells of an error that no caller has heard of yet. */
   async write(pointer: bigint, bytes: Uint8Array): Promise<void> {
-    await this.group.call((raw) => raw.write(this.idx, pointer, bytes));
-    this.#throwKeptError();
+    this.group.refuseInCapture('what writes memory');
+    await this.group.settle(this.#write(pointer, bytes));
+    this.throwKeptError();
   }
 
   /** As {@link RankState.write}, for callers that do not wait. */
   writeLater(pointer: bigint, bytes: Uint8Array): Arrival {
-    return this.follow(this.group.callSync((raw) => raw.write(this.idx, pointer, bytes)));
+    return this.follow(this.#write(pointer, bytes));
+  }
+
+  /** Copies memory in the order of a stream. */
+  copy(to: bigint, from: bigint, numBytes: number, stream: number = MAIN_STREAM): void {
+    this.order.perform(
+      stream,
+      () => ({ reads: this.resourcesAt(from), writes: this.resourcesAt(to) }),
+      () => this.group.callSync((raw) => raw.copy(this.idx, to, from, numBytes, stream)),
+    );
+  }
+
+  /** What lies at an address, as streams tell it apart: memory that is not the rank's own is all one. */
+  resourcesAt(pointer: bigint | undefined): Resource[] {
+    if (pointer === undefined || pointer === 0n) return [];
+    const window = this.windowAt(pointer, 1);
+    if (window !== undefined) return [windowResource(window, Number(pointer - window.base))];
+    const allocation = this.allocationAt(pointer, 1);
+    return [allocation ?? OTHER_MEMORY];
+  }
+
+  /** Resolves when everything enqueued so far has ended; also tells of an error that no caller has heard of yet. */
+  async ended(): Promise<void> {
+    await this.group.call((raw) => raw.synchronize(this.idx));
+    this.throwKeptError();
   }
 
   /** What was enqueued so far, copies above all, for callers that do not wait. */
@@ -129,10 +147,18 @@ export class RankState {
     pending.catch((error: unknown) => {
       const reported = this.group.errorFrom(error);
       // An index that the device found wrong is another call's; anything else kept the values from arriving.
-      if (isExpertIndexError(error)) this.#keptError ??= reported;
+      if (isEarlierCallError(error)) this.#keptError ??= reported;
       else arrival.lose(reported);
     });
     return arrival;
+  }
+
+  #write(pointer: bigint, bytes: Uint8Array): Promise<void> {
+    return this.order.perform(
+      MAIN_STREAM,
+      () => ({ reads: [], writes: this.resourcesAt(pointer) }),
+      () => this.group.callSync((raw) => raw.write(this.idx, pointer, bytes)),
+    );
   }
 
   /** Undefined where the arena is full. */
@@ -163,7 +189,8 @@ export class RankState {
     return this.group.callSync((raw) => raw.alloc(this.idx, numBytes));
   }
 
-  #throwKeptError(): void {
+  /** Tells of what a call found wrong that nobody waited for. */
+  throwKeptError(): void {
     this.#startOver();
     const error = this.#keptError;
     this.#keptError = undefined;
@@ -171,11 +198,8 @@ export class RankState {
   }
 
   #startOver(): void {
-    // Buffers rotate with these counts, so that all ranks must start over from the same ones.
     if (this.#recovery === this.group.numRecoveries) return;
     this.#recovery = this.group.numRecoveries;
-    this.#numDispatches = 0;
-    this.#numCombines = 0;
     this.#keptError = undefined;
   }
 }

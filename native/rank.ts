@@ -1,18 +1,25 @@
 import { ArenaBlock } from './arena-block.js';
 import { checkDType, checkShape } from './arguments.js';
-import type { CheckedCombineCall, CheckedDispatchCall, CheckedTopkIdx } from './call-checks.js';
-import type { Combined, DispatchLayout, Received } from './call-types.js';
+import type { CheckedDispatchCall, CheckedTopkIdx, ReceivedFrom } from './call-checks.js';
+import type { DispatchLayout } from './call-types.js';
 import { launchOne } from './collective.js';
-import { checkHandle, combinedWhenDone, combinePart, expectedRows } from './combine.js';
+import { combinedWhenDone, combinePart } from './combine.js';
+import { checkHandle } from './combine-arguments.js';
+import type { CheckedCombineCall, Combined, CombineRows, CombineWeights } from './combine-types.js';
 import { dispatchPart } from './dispatch.js';
 import { dispatchLayout } from './dispatch-layout.js';
 import { bytesFrom, type DType, describe, type ValuesOf } from './dtype.js';
 import { EpgenArgumentError } from './errors.js';
+import { createEvent, type Event, usableEvent } from './event.js';
+import { expertMajor } from './expert-major.js';
+import type { ExpertMajor, ExpertMajorInput, ExpertMajorOptions } from './expert-major-types.js';
 import type { Handle } from './handle.js';
 import { claimOutput } from './output-window.js';
 import type { RankState } from './rank-state.js';
 import type { Spec } from './spec-types.js';
 import { blockStorage, borrowedStorage } from './storage.js';
+import { createStream, type Stream } from './stream.js';
+import { MAIN_STREAM } from './stream-order.js';
 import { type AnyTensor, createTensor, type Tensor } from './tensor.js';
 
 /** What bulk copies need of an address. */
@@ -44,8 +51,9 @@ export class Rank<S extends Spec = Spec> {
 
   /**
    * Makes a tensor in the rank's arena, filled with `values` in row-major order; without them its elements are undefined.
-   * bf16 takes values (rounded to nearest even) or bits as `Uint16Array`; i64 also takes `Int32Array` and `number[]`.
-   * It lives until `dispose()`, or until nothing refers to it. Throws `EpgenArgumentError` when the arena is full.
+   * bf16, f16 and fp8_e4m3 take values (rounded to nearest even) or bits (`Uint16Array`, for fp8_e4m3 `Uint8Array`); i64 also
+   * takes `Int32Array` and `number[]`. It lives until `dispose()`, or until nothing refers to it. Throws `EpgenArgumentError` when
+   * the arena is full.
    */
   tensor<D extends DType, const Shape extends readonly number[]>(
     dtype: D,
@@ -54,6 +62,7 @@ export class Rank<S extends Spec = Spec> {
   ): Tensor<D, Shape> {
     const state = this.#state;
     state.group.assertOpen();
+    state.group.refuseInCapture('rank.tensor');
     const checked = checkShape(state, checkDType(dtype), shape);
     const bytes = values === undefined ? undefined : bytesFrom(dtype, checked.shape, values);
     const block = new ArenaBlock(state, checked.numBytes);
@@ -95,7 +104,25 @@ export class Rank<S extends Spec = Spec> {
     );
   }
 
-  /** The rank's `cudaStream_t`, for work of one's own on its memory; throws `EpgenUnsupportedError` on cpu. */
+  /** A stream for work beside the rank's own. */
+  createStream(): Stream {
+    return createStream(this.#state);
+  }
+
+  /** What the rank's own stream has so far. */
+  record(): Event {
+    return createEvent(this.#state, this.#state.order.record(MAIN_STREAM));
+  }
+
+  /** What the rank's own stream does from now on comes after the event. */
+  wait(event: Event): void {
+    this.#state.order.wait(MAIN_STREAM, usableEvent(event, this.#state, 'event'));
+  }
+
+  /**
+   * The rank's `cudaStream_t`, for work of one's own on its memory, which comes after the calls that were made before this
+   * was read: read it again after later ones. Throws `EpgenUnsupportedError` on cpu.
+   */
   get stream(): bigint {
     return this.#state.group.callSync((raw) => raw.stream(this.index));
   }
@@ -105,33 +132,45 @@ export class Rank<S extends Spec = Spec> {
    * travelling, but whatever is enqueued later on this rank sees them. Rejects with `EpgenArgumentError` (also for an
    * expert index out of range, which the device finds), `EpgenTimeoutError`, or `EPGEN_ABORTED` after an earlier failure.
    */
-  async dispatch<X extends AnyTensor, I extends AnyTensor, W extends AnyTensor>(
-    call: CheckedDispatchCall<S, X, I, W>,
-  ): Promise<Received<S>> {
-    return (await launchOne(dispatchPart(this.#state, call))) as Received<S>;
+  async dispatch<const C>(call: C & CheckedDispatchCall<S, C>): Promise<ReceivedFrom<S, C>> {
+    this.#state.group.refuseInCapture('rank.dispatch');
+    return (await launchOne(dispatchPart(this.#state, call))) as ReceivedFrom<S, C>;
   }
 
   /**
    * Brings the experts' outputs back and sums them per token in ascending rank order, in f32, rounded once. Resolves when
-   * the sums are there. Rejects as `dispatch`.
+   * the sums are there. Rejects as `dispatch`, and with what an earlier call of the rank that nobody waited for found wrong.
    */
-  async combine<X extends AnyTensor>(call: CheckedCombineCall<S, X>): Promise<Combined<S>> {
+  async combine<
+    X extends AnyTensor,
+    W extends AnyTensor = CombineWeights<S>,
+    B extends AnyTensor = CombineRows<S>,
+  >(call: CheckedCombineCall<S, X, W, B>): Promise<Combined<S>> {
+    this.#state.group.refuseInCapture('rank.combine');
     const launched = launchOne(combinePart(this.#state, call));
     return (await combinedWhenDone(launched)) as Combined<S>;
   }
 
   /**
-   * bf16 [rows, hidden]: memory for the experts' outputs of `handle` that this rank's next combine reads in place. Stale
-   * once that combine is enqueued, or `combineInput` is called for another handle: both share one buffer.
+   * [rows, hidden] of `combineDtype`: memory for the experts' outputs of `handle` that this rank's next combine reads in
+   * place. Stale once that combine is enqueued, or `combineInput` is called for another handle: both share one buffer.
    */
-  combineInput(handle: Handle<S>): Tensor<'bf16', readonly [number, S['hidden']]> {
+  combineInput(handle: Handle<S>): CombineRows<S> {
     const parts = checkHandle(this.#state, handle, 'handle');
-    return claimOutput(this.#state, parts, expectedRows(this.#state, parts));
+    return claimOutput(parts, parts.numRows);
+  }
+
+  /**
+   * Received rows once for each of their selections, grouped by local expert: what a grouped GEMM takes. Returns at once;
+   * no other rank takes part. Needs counts: refused for results of `enqueueDispatch`.
+   */
+  expertMajor(received: ExpertMajorInput<S>, options: ExpertMajorOptions = {}): ExpertMajor<S> {
+    return expertMajor(this.#state, received, options) as ExpertMajor<S>;
   }
 
   /** Tells where tokens would go, without sending them; no other rank takes part. Rejects as `dispatch`. */
   getDispatchLayout<I extends AnyTensor>(call: {
-    /** i64 [tokens, topk]: experts, or -1 for none. */
+    /** [tokens, topk]: experts, or -1 for none. */
     readonly topkIdx: CheckedTopkIdx<S, I>;
   }): Promise<DispatchLayout> {
     return dispatchLayout(this.#state, call);

@@ -1,5 +1,9 @@
 // Turns what the addon rejects with into epgen's errors.
-import type { RawExpertIndexDetail, RawTimeoutDetail } from './addon-types.js';
+import type {
+  RawExpertIndexDetail,
+  RawTimeoutDetail,
+  RawWorstTokensDetail,
+} from './addon-types.js';
 import type { Dimensions } from './dimensions.js';
 import {
   EpgenArgumentError,
@@ -25,6 +29,12 @@ export function errorFromRaw(error: unknown, dims: Dimensions): unknown {
   const code = error.code as ErrorCode;
   switch (code) {
     case 'EPGEN_ARGUMENT':
+      if (hasKind<RawWorstTokensDetail>(detail, 'worst-tokens')) {
+        return new EpgenArgumentError(worstTokensMessage(detail), {
+          cause: error,
+          hint: 'Ask for more numWorstTokens; the group stays usable.',
+        });
+      }
       if (!hasKind<RawExpertIndexDetail>(detail, 'expert-index')) {
         return new EpgenArgumentError(message, { cause: error });
       }
@@ -74,9 +84,18 @@ function cudaHint(detail: unknown): string {
   return `${RECOVER_HINT} Where it is refused too, the device is lost to this process.`;
 }
 
-/** Whether the addon tells of an index that a kernel found wrong. What it rejects with that was itself performed. */
-export function isExpertIndexError(error: unknown): boolean {
-  return isRawError(error) && hasKind<RawExpertIndexDetail>(error.detail, 'expert-index');
+/** Whether the addon tells of what a kernel found wrong in an earlier call. What it rejects with that was itself performed. */
+export function isEarlierCallError(error: unknown): boolean {
+  if (!isRawError(error)) return false;
+  const { detail } = error;
+  return (
+    hasKind<RawExpertIndexDetail>(detail, 'expert-index') ||
+    hasKind<RawWorstTokensDetail>(detail, 'worst-tokens')
+  );
+}
+
+function worstTokensMessage({ rank, numWorstTokens, numRecvTokens }: RawWorstTokensDetail): string {
+  return `Expected at most ${numWorstTokens} rows (numWorstTokens) to arrive on rank ${rank} but received ${numRecvTokens}`;
 }
 
 function expertIndexMessage(detail: RawExpertIndexDetail, { numExperts }: Dimensions): string {

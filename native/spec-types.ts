@@ -5,11 +5,28 @@ export interface Spec {
   readonly hidden: number;
   readonly experts: number;
   readonly topk: number;
-  readonly dtype: 'bf16';
-  readonly combineDtype: 'bf16';
-  readonly topkIdx: 'i64';
-  readonly ht: { readonly maxTokensPerRank: number; readonly liveResults: number };
-  readonly channels: { readonly memory: { readonly count: number } };
+  readonly dtype: 'bf16' | 'f16' | 'fp8_e4m3' | 'u8';
+  readonly scaleBlock: number;
+  readonly scaleDtype: 'f32' | 'ue8m0';
+  readonly scaleLayout: 'row' | 'column';
+  readonly extraBytes: number;
+  readonly combineDtype: 'bf16' | 'f16' | 'f32';
+  readonly topkIdx: 'i64' | 'i32';
+  readonly ht: {
+    readonly maxTokensPerRank: number;
+    readonly liveResults: number;
+    readonly credit: boolean;
+    readonly withoutTopk: boolean;
+    readonly cached: boolean;
+    readonly worstTokens: boolean;
+    readonly combineWeights: boolean;
+    readonly biases: number;
+    readonly expertMajor: boolean;
+    readonly readyCounters: boolean;
+  };
+  readonly channels: {
+    readonly memory: { readonly count: number; readonly placement: 'compact' | 'slotted' };
+  };
 }
 
 /** A region of the window: `numBuffers` times `bytes` bytes, `stride` bytes apart, from `offset` on. */
@@ -37,7 +54,11 @@ export interface Sizes {
       | 'output',
       Region
     >
-  >;
+  > & {
+    readonly recvXScales?: Region;
+    readonly recvExtras?: Region;
+    readonly outputWeights?: Region;
+  };
 }
 
 /** Where a handle's fields lie, in bytes from its start; `slot`, i32 [tokens, ranks], follows the header. */
@@ -54,6 +75,8 @@ export interface HandleLayout {
     readonly numRecvTokens: number;
     /** i32 [experts / ranks] */
     readonly numTokensPerExpert: number;
+    /** i32 [ranks], where rows are slotted. */
+    readonly numTokensPerRank?: number;
   };
 }
 

@@ -2,14 +2,16 @@ import type { Allocation } from './allocation.js';
 import type { ArenaBlock } from './arena-block.js';
 import type { Arrival } from './arrival.js';
 import { EpgenStaleError } from './errors.js';
+import type { GraphMemory } from './graph-memory.js';
 import type { RankState } from './rank-state.js';
+import type { WindowState } from './window-state.js';
 
 /** The memory behind a tensor. */
 export interface Storage {
   readonly rank: RankState;
   readonly pointer: bigint;
-  /** Where it lies in the rank's window, if it does: what a combine can read in place. */
-  readonly windowOffset: bigint | undefined;
+  /** Where it lies in a window of the rank, if it is a view of one: what a combine on that window can read in place. */
+  readonly place: { readonly window: WindowState; readonly offset: bigint } | undefined;
   /** Throws where it must not be used any more; `name` is whose it is in the message. */
   assertLive(name: string): void;
   /** Why it must not be written any more; undefined while it may. */
@@ -17,6 +19,8 @@ export interface Storage {
   /** Peers will read it from now on. */
   seal(): void;
   release(): void;
+  /** The graph that it belongs to, and that alone gives it back, if it does. */
+  readonly owner: GraphMemory | undefined;
 }
 
 const NOT_SEALED = (): undefined => undefined;
@@ -27,11 +31,15 @@ export function blockStorage(block: ArenaBlock, arrival?: Arrival): Storage {
   return {
     rank: block.rank,
     pointer: block.pointer,
-    windowOffset: undefined,
-    assertLive: (name) => arrival?.assertNotLost(name),
+    place: undefined,
+    assertLive: (name) => {
+      block.owner?.assertLive(name);
+      arrival?.assertNotLost(name);
+    },
     sealedReason: NOT_SEALED,
     seal: NOTHING_TO_DO,
     release: () => block.free(),
+    owner: block.owner,
   };
 }
 
@@ -41,14 +49,16 @@ export function handleStorage(block: ArenaBlock, offset: number, numRecoveries: 
   return {
     rank,
     pointer: block.pointer + BigInt(offset),
-    windowOffset: undefined,
+    place: undefined,
     assertLive: (name) => {
+      block.owner?.assertLive(name);
       if (block.isFreed) throw stale(name, 'its handle was disposed');
       assertNotRecovered(rank, numRecoveries, name);
     },
     sealedReason: () => 'it belongs to a handle',
     seal: NOTHING_TO_DO,
     release: NOTHING_TO_DO,
+    owner: block.owner,
   };
 }
 
@@ -61,7 +71,7 @@ export function borrowedStorage(
   return {
     rank,
     pointer,
-    windowOffset: undefined,
+    place: undefined,
     // An address that the addon refuses would leave the other ranks of a call waiting; one that it takes again is another's.
     assertLive: (name) => {
       const isFreed = owner?.isFreed || rank.refusal(pointer, numBytes) !== undefined;
@@ -70,32 +80,42 @@ export function borrowedStorage(
     sealedReason: NOT_SEALED,
     seal: NOTHING_TO_DO,
     release: NOTHING_TO_DO,
+    owner: undefined,
   };
 }
 
 /** A view of the window, live until `staleReason` says otherwise, or the group starts over. */
 export function windowStorage(
-  rank: RankState,
+  window: WindowState,
   offset: bigint,
   numRecoveries: number,
   staleReason: () => string | undefined,
 ): Storage {
+  const { rank } = window;
+  const { capture } = rank.group;
   let isSealed = false;
+  capture?.onReplay(() => {
+    isSealed = false;
+  });
+  const seal = () => {
+    isSealed = true;
+    rank.group.capture?.onReplay(seal);
+  };
   return {
     rank,
-    pointer: rank.windowBase + offset,
-    windowOffset: offset,
+    pointer: window.base + offset,
+    place: { window, offset },
     assertLive: (name) => {
       assertNotRecovered(rank, numRecoveries, name);
+      if (capture?.isLive === false) throw stale(name, 'its graph has not been replayed yet');
       const reason = staleReason();
       if (reason !== undefined) throw stale(name, reason);
     },
     sealedReason: () =>
       isSealed ? 'it was handed to combine, and peers may still be reading it' : undefined,
-    seal: () => {
-      isSealed = true;
-    },
+    seal,
     release: NOTHING_TO_DO,
+    owner: capture?.memory,
   };
 }
 

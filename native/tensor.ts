@@ -52,8 +52,8 @@ export class Tensor<D extends DType = DType, S extends readonly number[] = reado
   }
 
   /**
-   * Reads the elements' bits, flat, after all work that was enqueued on the rank before: bf16 as `Uint16Array`, f32 as
-   * `Float32Array`, i32 as `Int32Array`, i64 as `BigInt64Array`, u8 as `Uint8Array`.
+   * Reads the elements' bits, flat, after all work that was enqueued on the rank before: bf16 and f16 as `Uint16Array`, f32
+   * as `Float32Array`, i32 as `Int32Array`, i64 as `BigInt64Array`, fp8_e4m3 and u8 as `Uint8Array`.
    */
   async toArray(): Promise<BitsOf[D]> {
     const { rank, pointer } = this.#usable('the tensor');
@@ -70,8 +70,9 @@ export class Tensor<D extends DType = DType, S extends readonly number[] = reado
   }
 
   /**
-   * Overwrites all elements, in order with the rank's other work; `values` may be changed as soon as this returns. bf16
-   * rounds values to nearest even and takes bits as `Uint16Array`. Resolves when the elements are written.
+   * Overwrites all elements, in order with the rank's other work; `values` may be changed as soon as this returns. bf16,
+   * f16 and fp8_e4m3 round values to nearest even and take bits as `toArray` gives them. Resolves when the elements
+   * are written.
    */
   async copyFrom(values: ValuesOf[D]): Promise<void> {
     // First, since taking values may run the caller's code, which may dispose the tensor.
@@ -86,19 +87,23 @@ export class Tensor<D extends DType = DType, S extends readonly number[] = reado
 
   /** Gives the memory back at once; calls that were enqueued before still see it. Safe to repeat. */
   dispose(): void {
-    if (this.#isDisposed) return;
+    const { owner, rank } = this.#storage;
+    if (this.#isDisposed || owner !== undefined) return;
+    rank.group.refuseInCapture('dispose() of a tensor');
     this.#isDisposed = true;
     this.#storage.release();
   }
 
   #usable(name: string): Storage {
-    this.#storage.rank.group.assertOpen();
+    const { group } = this.#storage.rank;
+    group.assertOpen();
     if (this.#isDisposed) {
       throw new EpgenArgumentError(
         `Expected ${name} to be a live tensor but received one that was disposed`,
       );
     }
     this.#storage.assertLive(name);
+    group.capture?.use(this, this.#storage.owner, () => this.#usable(name));
     return this.#storage;
   }
 }

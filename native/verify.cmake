@@ -15,7 +15,7 @@ target_sources(epgen_verify PRIVATE simt/check/raw_access.cpp)
 # epgen_spec(<name> <dir>): the verifier of the spec whose generated files are in <dir>. Headers in <dir>/overlay come
 # before those of this folder; <dir>/overlay.hpp says which they are, so that objects follow them.
 function(epgen_spec name dir)
-  set(kernels "${dir}/dispatch.cu" "${dir}/combine.cu" "${dir}/dispatch_layout.cu")
+  file(GLOB kernels CONFIGURE_DEPENDS "${dir}/*.cu")
   add_executable(${name} ${kernels} "${dir}/launch.cpp" "${CMAKE_CURRENT_FUNCTION_LIST_DIR}/verify/spec_layout.cpp"
     $<TARGET_OBJECTS:epgen_verify>)
   target_include_directories(${name} BEFORE PRIVATE "${dir}/overlay" "${dir}")

@@ -11,7 +11,7 @@ namespace epgen::addon {
 namespace {
 
 // Group::Group(const Module& module, const GroupOptions& options)
-// openGroup(o: { seed: bigint; deadlineMs: number; firstDeadlineMs: number; devices: number[] }): RawGroup
+// openGroup(options: RawGroupOptions): RawGroup
 Napi::Value open_group(const Napi::CallbackInfo& info) {
     return info.Env().GetInstanceData<Napi::FunctionReference>()->New({info[0]});
 }

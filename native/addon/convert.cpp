@@ -3,6 +3,7 @@
 #include <cstring>
 #include <string>
 #include <utility>
+#include <vector>
 
 namespace epgen::addon {
 namespace {
@@ -21,13 +22,17 @@ Napi::Value array_buffer(Napi::Env env, HostBytes bytes) {
                                   [](Napi::Env, void* data) { delete[] static_cast<std::byte*>(data); });
 }
 
+Napi::Value int32_array(Napi::Env env, const std::vector<int32_t>& values) {
+    auto array = Napi::Int32Array::New(env, values.size());
+    std::memcpy(array.Data(), values.data(), values.size() * sizeof(int32_t));
+    return array;
+}
+
 Napi::Value raw_counts(Napi::Env env, const Counts& counts) {
-    const size_t num_experts = counts.num_tokens_per_expert.size();
-    auto per_expert = Napi::Int32Array::New(env, num_experts);
-    std::memcpy(per_expert.Data(), counts.num_tokens_per_expert.data(), num_experts * sizeof(int32_t));
     auto object = Napi::Object::New(env);
     object["numRecvTokens"] = Napi::Number::New(env, counts.num_recv_tokens);
-    object["numTokensPerExpert"] = per_expert;
+    object["numTokensPerExpert"] = int32_array(env, counts.num_tokens_per_expert);
+    object["numTokensPerRank"] = int32_array(env, counts.num_tokens_per_rank);
     return object;
 }
 

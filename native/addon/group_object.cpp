@@ -24,8 +24,20 @@ Napi::Function GroupObject::define(Napi::Env env) {
                            InstanceMethod<&GroupObject::dispatch>("dispatch"),
                            InstanceMethod<&GroupObject::combine>("combine"),
                            InstanceMethod<&GroupObject::dispatch_layout>("dispatchLayout"),
+                           InstanceMethod<&GroupObject::expert_major>("expertMajor"),
+                           InstanceMethod<&GroupObject::expert_sum>("expertSum"),
                            InstanceMethod<&GroupObject::synchronize>("synchronize"),
                            InstanceMethod<&GroupObject::delay>("delay"),
+                           InstanceMethod<&GroupObject::open_stream>("openStream"),
+                           InstanceMethod<&GroupObject::import_stream>("importStream"),
+                           InstanceMethod<&GroupObject::close_stream>("closeStream"),
+                           InstanceMethod<&GroupObject::record_event>("recordEvent"),
+                           InstanceMethod<&GroupObject::wait_event>("waitEvent"),
+                           InstanceMethod<&GroupObject::begin_capture>("beginCapture"),
+                           InstanceMethod<&GroupObject::end_capture>("endCapture"),
+                           InstanceMethod<&GroupObject::cancel_capture>("cancelCapture"),
+                           InstanceMethod<&GroupObject::replay>("replay"),
+                           InstanceMethod<&GroupObject::free_graph>("freeGraph"),
                            InstanceMethod<&GroupObject::hold>("hold"),
                            InstanceMethod<&GroupObject::release>("release"),
                            InstanceMethod<&GroupObject::reset>("reset"),
@@ -137,11 +149,12 @@ void GroupObject::collect_garbage(const Napi::CallbackInfo& info) {
     }
 }
 
-// uint64_t Group::window_base(uint32_t rank_idx)
-// windowBase(rank: number): bigint
+// uint64_t Group::window_base(uint32_t rank_idx, uint32_t window_idx)
+// windowBase(rank: number, window?: number): bigint
 Napi::Value GroupObject::window_base(const Napi::CallbackInfo& info) {
     return throwing_js(info.Env(), "locate the window", [&]() -> Napi::Value {
-        return Napi::BigInt::New(info.Env(), group_->window_base(unpack_rank(info)));
+        return Napi::BigInt::New(info.Env(), group_->window_base(unpack_rank(info),
+                                                                     unpack_optional_uint32(info[1], "window", 0)));
     });
 }
 
@@ -181,12 +194,12 @@ Napi::Value GroupObject::read(const Napi::CallbackInfo& info) {
     });
 }
 
-// void Group::copy(uint32_t rank_idx, uint64_t to, uint64_t from, uint64_t num_bytes)
-// copy(rank: number, to: bigint, from: bigint, numBytes: number): void
+// void Group::copy(uint32_t rank_idx, uint32_t stream_idx, uint64_t to, uint64_t from, uint64_t num_bytes)
+// copy(rank: number, to: bigint, from: bigint, numBytes: number, stream?: number): void
 void GroupObject::copy(const Napi::CallbackInfo& info) {
     throwing_js(info.Env(), "enqueue a copy", [&] {
-        group_->copy(unpack_rank(info), unpack_bigint(info[1], "to"), unpack_bigint(info[2], "from"),
-                     unpack_integer(info[3], "numBytes"));
+        group_->copy(unpack_rank(info), unpack_stream(info[4]), unpack_bigint(info[1], "to"),
+                     unpack_bigint(info[2], "from"), unpack_integer(info[3], "numBytes"));
     });
 }
 
@@ -221,6 +234,23 @@ Napi::Value GroupObject::dispatch_layout(const Napi::CallbackInfo& info) {
     });
 }
 
+// void Group::expert_major(uint32_t rank_idx, const ExpertMajorRequest& request, Completion completion)
+// expertMajor(rank: number, call: RawExpertMajorCall): Promise<void>
+Napi::Value GroupObject::expert_major(const Napi::CallbackInfo& info) {
+    return promise(info.Env(), "enqueue expert-major", [&](Completion completion) {
+        group_->expert_major(unpack_rank(info), unpack_expert_major(unpack_object(info[1], "call")),
+                             std::move(completion));
+    });
+}
+
+// void Group::expert_sum(uint32_t rank_idx, const ExpertSumRequest& request, Completion completion)
+// expertSum(rank: number, call: RawExpertSumCall): Promise<void>
+Napi::Value GroupObject::expert_sum(const Napi::CallbackInfo& info) {
+    return promise(info.Env(), "enqueue the sums of experts", [&](Completion completion) {
+        group_->expert_sum(unpack_rank(info), unpack_expert_sum(unpack_object(info[1], "call")), std::move(completion));
+    });
+}
+
 // void Group::synchronize(uint32_t rank_idx, Completion completion)
 // synchronize(rank: number): Promise<void>
 Napi::Value GroupObject::synchronize(const Napi::CallbackInfo& info) {
@@ -229,11 +259,12 @@ Napi::Value GroupObject::synchronize(const Napi::CallbackInfo& info) {
     });
 }
 
-// void Group::delay(uint32_t rank_idx, uint64_t ns)
-// delay(rank: number, virtualNs: number): void
+// void Group::delay(uint32_t rank_idx, uint32_t stream_idx, uint64_t ns)
+// delay(rank: number, virtualNs: number, stream?: number): void
 void GroupObject::delay(const Napi::CallbackInfo& info) {
-    throwing_js(info.Env(), "enqueue a delay",
-                [&] { group_->delay(unpack_rank(info), unpack_integer(info[1], "virtualNs")); });
+    throwing_js(info.Env(), "enqueue a delay", [&] {
+        group_->delay(unpack_rank(info), unpack_stream(info[2]), unpack_integer(info[1], "virtualNs"));
+    });
 }
 
 // void Group::hold()

@@ -19,7 +19,7 @@ class GroupObject : public Napi::ObjectWrap<GroupObject> {
 public:
     static Napi::Function define(Napi::Env env);
 
-    /// `info[0]`: { seed: bigint, deadlineMs: number, firstDeadlineMs: number, devices: number[] }
+    /// `info[0]`: RawGroupOptions of addon-types.ts
     explicit GroupObject(const Napi::CallbackInfo& info);
     ~GroupObject() override;
 
@@ -36,8 +36,20 @@ private:
     Napi::Value dispatch(const Napi::CallbackInfo& info);
     Napi::Value combine(const Napi::CallbackInfo& info);
     Napi::Value dispatch_layout(const Napi::CallbackInfo& info);
+    Napi::Value expert_major(const Napi::CallbackInfo& info);
+    Napi::Value expert_sum(const Napi::CallbackInfo& info);
     Napi::Value synchronize(const Napi::CallbackInfo& info);
     void delay(const Napi::CallbackInfo& info);
+    Napi::Value open_stream(const Napi::CallbackInfo& info);
+    Napi::Value import_stream(const Napi::CallbackInfo& info);
+    void close_stream(const Napi::CallbackInfo& info);
+    Napi::Value record_event(const Napi::CallbackInfo& info);
+    void wait_event(const Napi::CallbackInfo& info);
+    Napi::Value begin_capture(const Napi::CallbackInfo& info);
+    Napi::Value end_capture(const Napi::CallbackInfo& info);
+    void cancel_capture(const Napi::CallbackInfo& info);
+    void replay(const Napi::CallbackInfo& info);
+    void free_graph(const Napi::CallbackInfo& info);
     void hold(const Napi::CallbackInfo& info);
     void release(const Napi::CallbackInfo& info);
     Napi::Value reset(const Napi::CallbackInfo& info);

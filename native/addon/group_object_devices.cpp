@@ -1,5 +1,5 @@
 #include "addon/group_object.hpp"
-#include "addon/unpack.hpp"
+#include "addon/unpack_requests.hpp"
 
 namespace epgen::addon {
 
@@ -22,11 +22,12 @@ Napi::Value GroupObject::cuda_calls(const Napi::CallbackInfo& info) {
     });
 }
 
-// uint64_t Group::stream(uint32_t rank_idx)
-// stream(rank: number): bigint
+// uint64_t Group::stream(uint32_t rank_idx, uint32_t stream_idx)
+// stream(rank: number, stream?: number): bigint
 Napi::Value GroupObject::stream(const Napi::CallbackInfo& info) {
     return throwing_js(info.Env(), "find the stream of a rank", [&]() -> Napi::Value {
-        return Napi::BigInt::New(info.Env(), group_->stream(unpack_uint32(info[0], "rank")));
+        return Napi::BigInt::New(info.Env(),
+                                 group_->stream(unpack_uint32(info[0], "rank"), unpack_stream(info[1])));
     });
 }
 

@@ -39,6 +39,14 @@ inline uint64_t unpack_bigint(Napi::Value value, const char* name) {
     return number;
 }
 
+/// As unpack_bigint and unpack_uint32, where nothing stands for `missing`.
+inline uint64_t unpack_optional_bigint(Napi::Value value, const char* name) {
+    return value.IsUndefined() ? 0 : unpack_bigint(value, name);
+}
+inline uint32_t unpack_optional_uint32(Napi::Value value, const char* name, uint32_t missing) {
+    return value.IsUndefined() ? missing : unpack_uint32(value, name);
+}
+
 inline double unpack_milliseconds(Napi::Value value, const char* name) {
     constexpr double kMax = 1e12;  // in ns it still fits 64 bits
     const double number = value.IsNumber() ? value.As<Napi::Number>().DoubleValue() : 0;

@@ -27,8 +27,8 @@ bool is_within(uint64_t address, const std::byte* base, uint64_t num_bytes) {
 CudaBackend::CudaBackend(const Module& module, BackendOptions options)
     : module_(module), options_(std::move(options)) {
     for (uint32_t rank_idx = 0; rank_idx < module.num_ranks; ++rank_idx) {
-        const uint32_t device = options_.devices[rank_idx];
-        ranks_.push_back(std::make_unique<CudaRank>(module, rank_idx, device, names_, doorbell_));
+        const CudaRank::Place place{rank_idx, options_.devices[rank_idx], options_.num_windows};
+        ranks_.push_back(std::make_unique<CudaRank>(module, place, names_, doorbell_));
         ranks_.back()->on_error([this, rank_idx](Error error) { rank_failed(rank_idx, std::move(error)); });
     }
     for_all_ranks([](CudaRank& rank) { return rank.allocate(); });
@@ -57,17 +57,22 @@ void CudaBackend::for_all_ranks(Step step) {
     for (auto& one : steps) one.get();
 }
 
-void CudaBackend::launch(uint32_t rank_idx, Launch launch, End end) {
+void CudaBackend::launch(uint32_t rank_idx, uint32_t stream_idx, Launch launch, End end) {
     CudaRank& rank = *ranks_[rank_idx];
-    rank.push([&rank, launch = std::move(launch)] { rank.launch(launch); }, std::move(end));
+    const auto enqueue = [&rank, stream_idx, launch = std::move(launch)] {
+        rank.launch(launch, rank.stream(stream_idx));
+    };
+    rank.push(stream_idx, enqueue, std::move(end));
 }
 
-void CudaBackend::copy(uint32_t rank_idx, std::byte* to, const std::byte* from, uint64_t num_bytes) {
+void CudaBackend::copy(uint32_t rank_idx, uint32_t stream_idx, std::byte* to, const std::byte* from,
+                       uint64_t num_bytes) {
     CudaRank& rank = *ranks_[rank_idx];
-    const auto enqueue = [&rank, to, from, num_bytes] {
-        rank.api().call(EPGEN_CUDA(cudaMemcpyAsync), to, from, num_bytes, cudaMemcpyDeviceToDevice, rank.stream());
+    const auto enqueue = [&rank, stream_idx, to, from, num_bytes] {
+        rank.api().call(EPGEN_CUDA(cudaMemcpyAsync), to, from, num_bytes, cudaMemcpyDeviceToDevice,
+                        rank.stream(stream_idx));
     };
-    rank.push(enqueue, nullptr);
+    rank.push(stream_idx, enqueue, nullptr);
 }
 
 void CudaBackend::fill(uint32_t rank_idx, std::byte* to, uint64_t num_bytes, uint8_t value) {
@@ -75,7 +80,7 @@ void CudaBackend::fill(uint32_t rank_idx, std::byte* to, uint64_t num_bytes, uin
     const auto enqueue = [&rank, to, num_bytes, value] {
         rank.api().call(EPGEN_CUDA(cudaMemsetAsync), to, value, num_bytes, rank.stream());
     };
-    rank.push(enqueue, nullptr);
+    rank.push(kMainStream, enqueue, nullptr);
 }
 
 void CudaBackend::upload(uint32_t rank_idx, std::byte* to, HostBytes from) {
@@ -86,23 +91,49 @@ void CudaBackend::download(uint32_t rank_idx, const std::byte* from, uint64_t nu
     ranks_[rank_idx]->download(from, num_bytes, std::move(end));
 }
 
-void CudaBackend::delay(uint32_t rank_idx, uint64_t ns) {
+void CudaBackend::delay(uint32_t rank_idx, uint32_t stream_idx, uint64_t ns) {
     CudaRank& rank = *ranks_[rank_idx];
-    const auto enqueue = [&rank, ns] {
-        const DelayArgs args{ns, rank.abort_word()};
-        rank.launch(kDelayKernel, 1, 1, 0, reinterpret_cast<const std::byte*>(&args));
+    const auto enqueue = [&rank, stream_idx, ns] {
+        rank.launch_small(kDelayKernel, DelayArgs{ns, rank.abort_word()}, rank.stream(stream_idx));
     };
-    rank.push(enqueue, nullptr);
+    rank.push(stream_idx, enqueue, nullptr);
 }
 
-void CudaBackend::reached(uint32_t rank_idx, End end) {
-    ranks_[rank_idx]->push([] {}, std::move(end));
+void CudaBackend::reached(uint32_t rank_idx, uint32_t stream_idx, End end) {
+    ranks_[rank_idx]->push(stream_idx, [] {}, std::move(end));
+}
+
+void CudaBackend::record_event(uint32_t rank_idx, uint32_t stream_idx, uint32_t event_idx, End end) {
+    ranks_[rank_idx]->record_event(stream_idx, event_idx, std::move(end));
+}
+
+void CudaBackend::wait_event(uint32_t rank_idx, uint32_t stream_idx, uint32_t event_idx) {
+    ranks_[rank_idx]->wait_event(stream_idx, event_idx);
+}
+
+void CudaBackend::abandon_other_windows(uint32_t window_idx) {
+    for (const auto& rank : ranks_) rank->abandon_other_windows(window_idx);
+}
+
+void CudaBackend::capture(uint32_t rank_idx, uint32_t graph_idx, std::vector<GraphStep> steps, Ready ready) {
+    ranks_[rank_idx]->capture(graph_idx, std::move(steps), std::move(ready));
+}
+
+void CudaBackend::replay(uint32_t rank_idx, uint32_t graph_idx, End end) {
+    ranks_[rank_idx]->replay(graph_idx, std::move(end));
+}
+
+void CudaBackend::free_graph(uint32_t rank_idx, uint32_t graph_idx) {
+    ranks_[rank_idx]->free_graph(graph_idx);
 }
 
 std::optional<std::string> CudaBackend::refusal(uint32_t rank_idx, uint64_t address, uint64_t num_bytes) const {
     for (uint32_t owner_idx = 0; owner_idx < ranks_.size(); ++owner_idx) {
         const RankMemory memory = ranks_[owner_idx]->memory();
-        const char* region = is_within(address, memory.window, module_.window_bytes) ? "window"
+        const bool is_in_window = std::ranges::any_of(memory.windows, [&](const WindowMemory& window) {
+            return is_within(address, window.data, module_.window_bytes);
+        });
+        const char* region = is_in_window                                            ? "window"
                              : is_within(address, memory.arena, module_.arena_bytes) ? "arena"
                                                                                      : nullptr;
         if (!region) continue;
@@ -127,8 +158,12 @@ void CudaBackend::reset(uint32_t epoch) {
     }
 }
 
-uint64_t CudaBackend::stream(uint32_t rank_idx) const {
-    return reinterpret_cast<uint64_t>(ranks_[rank_idx]->stream());
+uint64_t CudaBackend::stream(uint32_t rank_idx, uint32_t stream_idx) const {
+    return reinterpret_cast<uint64_t>(ranks_[rank_idx]->stream(stream_idx));
+}
+
+void CudaBackend::import_stream(uint32_t rank_idx, uint32_t stream_idx, uint64_t pointer) {
+    ranks_[rank_idx]->import_stream(stream_idx, reinterpret_cast<cudaStream_t>(pointer));
 }
 
 void CudaBackend::record(uint32_t rank_idx, uint32_t event_idx) {
@@ -136,7 +171,7 @@ void CudaBackend::record(uint32_t rank_idx, uint32_t event_idx) {
     const auto enqueue = [&rank, event_idx] {
         rank.api().call(EPGEN_CUDA(cudaEventRecord), rank.timing_event(event_idx), rank.stream());
     };
-    rank.push(enqueue, nullptr);
+    rank.push(kMainStream, enqueue, nullptr);
 }
 
 float CudaBackend::elapsed_ms(uint32_t rank_idx, uint32_t from_event_idx, uint32_t to_event_idx) const {
@@ -154,9 +189,9 @@ void CudaBackend::start_barrier(uint64_t deadline_ns) {
         const BarrierArgs args{reinterpret_cast<uint32_t*>(barrier_counter_.get()), target, deadline_ns,
                                rank.abort_word()};
         const auto enqueue = [&rank, args] {
-            rank.launch(kBarrierKernel, 1, 1, 0, reinterpret_cast<const std::byte*>(&args));
+            rank.launch_small(kBarrierKernel, args, rank.stream());
         };
-        rank.push(enqueue, nullptr);
+        rank.push(kMainStream, enqueue, nullptr);
     }
 }
 
@@ -200,7 +235,7 @@ bool CudaBackend::poll_once() {
         tell_failure();
         CudaRank& rank = *ranks_[rank_idx];
         rank.look_at_records([&](uint32_t record_idx) { options_.on_counts(rank_idx, record_idx); });
-        any |= rank.completions().retire([&](Error error) {
+        any |= rank.retire([&](Error error) {
             rank_failed(rank_idx, std::move(error));
             tell_failure();
         });
@@ -221,7 +256,7 @@ void CudaBackend::tell_failure() {
 }
 
 bool CudaBackend::all_ended() const {
-    return std::ranges::all_of(ranks_, [](const auto& rank) { return rank->completions().is_empty(); });
+    return std::ranges::all_of(ranks_, [](const auto& rank) { return rank->is_empty(); });
 }
 
 const char* backend_name() {

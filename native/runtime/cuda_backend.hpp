@@ -20,13 +20,23 @@ public:
 
     RankMemory memory(uint32_t rank_idx) const override { return ranks_[rank_idx]->memory(); }
 
-    void launch(uint32_t rank_idx, Launch launch, End end) override;
-    void copy(uint32_t rank_idx, std::byte* to, const std::byte* from, uint64_t num_bytes) override;
+    void launch(uint32_t rank_idx, uint32_t stream_idx, Launch launch, End end) override;
+    void copy(uint32_t rank_idx, uint32_t stream_idx, std::byte* to, const std::byte* from,
+              uint64_t num_bytes) override;
     void fill(uint32_t rank_idx, std::byte* to, uint64_t num_bytes, uint8_t value) override;
     void upload(uint32_t rank_idx, std::byte* to, HostBytes from) override;
     void download(uint32_t rank_idx, const std::byte* from, uint64_t num_bytes, BytesEnd end) override;
-    void delay(uint32_t rank_idx, uint64_t ns) override;
-    void reached(uint32_t rank_idx, End end) override;
+    void delay(uint32_t rank_idx, uint32_t stream_idx, uint64_t ns) override;
+    void reached(uint32_t rank_idx, uint32_t stream_idx, End end) override;
+    void record_event(uint32_t rank_idx, uint32_t stream_idx, uint32_t event_idx, End end) override;
+    void wait_event(uint32_t rank_idx, uint32_t stream_idx, uint32_t event_idx) override;
+    std::future<void> appended(uint32_t rank_idx) override { return ranks_[rank_idx]->appended(); }
+    void open_stream(uint32_t rank_idx, uint32_t stream_idx) override { ranks_[rank_idx]->open_stream(stream_idx); }
+    void abandon_other_windows(uint32_t window_idx) override;
+
+    void capture(uint32_t rank_idx, uint32_t graph_idx, std::vector<GraphStep> steps, Ready ready) override;
+    void replay(uint32_t rank_idx, uint32_t graph_idx, End end) override;
+    void free_graph(uint32_t rank_idx, uint32_t graph_idx) override;
 
     // Every stream runs by itself.
     void hold() override {}
@@ -37,7 +47,8 @@ public:
     void reset(uint32_t epoch) override;
 
     std::vector<std::string> calls() const override { return names_.list(); }
-    uint64_t stream(uint32_t rank_idx) const override;
+    uint64_t stream(uint32_t rank_idx, uint32_t stream_idx) const override;
+    void import_stream(uint32_t rank_idx, uint32_t stream_idx, uint64_t pointer) override;
     void record(uint32_t rank_idx, uint32_t event_idx) override;
     float elapsed_ms(uint32_t rank_idx, uint32_t from_event_idx, uint32_t to_event_idx) const override;
     void start_barrier(uint64_t deadline_ns) override;

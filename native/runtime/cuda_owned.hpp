@@ -20,6 +20,8 @@ struct CudaDestroy {
 using DeviceMemory = std::unique_ptr<std::byte, CudaDestroy<cudaFree>>;
 using PinnedMemory = std::unique_ptr<std::byte, CudaDestroy<cudaFreeHost>>;
 using CudaStream = std::unique_ptr<std::remove_pointer_t<cudaStream_t>, CudaDestroy<cudaStreamDestroy>>;
+using CudaGraphExec =
+    std::unique_ptr<std::remove_pointer_t<cudaGraphExec_t>, CudaDestroy<cudaGraphExecDestroy>>;
 using CudaEvent = std::unique_ptr<std::remove_pointer_t<cudaEvent_t>, CudaDestroy<cudaEventDestroy>>;
 
 }  // namespace epgen

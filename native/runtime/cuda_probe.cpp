@@ -25,6 +25,7 @@ Value describe_device(int device) {
         {"name", std::string(properties.name)},
         {"major", properties.major},
         {"minor", properties.minor},
+        {"numSms", properties.multiProcessorCount},
         {"totalBytes", static_cast<double>(properties.totalGlobalMem)},
         {"pciBusId", std::string(bus_id)},
     };

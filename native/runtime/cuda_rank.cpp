@@ -9,11 +9,13 @@
 
 #include "device/kernel.cuh"
 #include "runtime/cuda_kernels.hpp"
+#include "runtime/expect.hpp"
 
 namespace epgen {
 namespace {
 
 constexpr uint64_t kCacheLineBytes = 128;
+constexpr uint32_t kNumRecords = kNumCountRecords + kNumGraphRecords;
 /// kAborted and kRecorded of device/wait.cuh: leave, and leave no record, for the host knows why.
 constexpr uint32_t kAbortedByHost = 3;
 
@@ -25,37 +27,56 @@ uint64_t record_stride(const Module& module) {
     return round_up(module.record_bytes, kCacheLineBytes);
 }
 
+uint64_t record_bytes(const Module& module, uint32_t num_windows) {
+    return kNumRecords * record_stride(module) + num_windows * sizeof(FaultRecord);
+}
+
 std::string gigabytes(uint64_t num_bytes) {
     char text[32];
     std::snprintf(text, sizeof text, "%.3f GiB", static_cast<double>(num_bytes) / (1 << 30));
     return text;
 }
 
+std::string windows_text(uint64_t window_bytes, uint32_t num_windows) {
+    if (num_windows == 1) return gigabytes(window_bytes) + " for its window";
+    return std::to_string(num_windows) + " x " + gigabytes(window_bytes) + " for its windows";
+}
+
 }  // namespace
+
+CudaRank::CudaRank(const Module& module, Place place, CudaCallNames& names, Doorbell& doorbell)
+    : module_(module), place_(place), api_(place.device, names), events_(api_, doorbell) {
+    while (completions_.size() < 1 + place.num_windows) {
+        completions_.push_back(std::make_unique<CudaCompletions>(api_, doorbell));
+    }
+}
 
 std::future<void> CudaRank::allocate() {
     return worker_.ask([this] {
         api_.call(EPGEN_CUDA(cudaSetDevice), static_cast<int>(api_.device()));
+        for (uint32_t stream_idx = 0; stream_idx < completions_.size(); ++stream_idx) open_stream(stream_idx);
         cudaStream_t stream;
         api_.call(EPGEN_CUDA(cudaStreamCreateWithFlags), &stream, cudaStreamNonBlocking);
-        stream_.reset(stream);
+        capture_stream_.reset(stream);
         int least, greatest;
         api_.call(EPGEN_CUDA(cudaDeviceGetStreamPriorityRange), &least, &greatest);
         api_.call(EPGEN_CUDA(cudaStreamCreateWithPriority), &stream, cudaStreamNonBlocking, greatest);
         abort_stream_.reset(stream);
 
-        window_ = allocate_device(module_.window_bytes, "window");
+        while (windows_.size() < num_windows()) {
+            windows_.push_back(allocate_device(module_.window_bytes, "window"));
+            api_.call(EPGEN_CUDA(cudaMemsetAsync), windows_.back().get(), 0, module_.window_bytes, this->stream());
+        }
         arena_ = allocate_device(module_.arena_bytes, "arena");
-        api_.call(EPGEN_CUDA(cudaMemsetAsync), window_.get(), 0, module_.window_bytes, stream_.get());
-        api_.call(EPGEN_CUDA(cudaMemsetAsync), arena_.get(), 0, module_.arena_bytes, stream_.get());
-        const uint64_t record_bytes = kNumCountRecords * record_stride(module_) + sizeof(FaultRecord);
-        records_ = allocate_pinned(record_bytes, "records");
-        std::memset(records_.get(), 0, record_bytes);
+        api_.call(EPGEN_CUDA(cudaMemsetAsync), arena_.get(), 0, module_.arena_bytes, this->stream());
+        records_ = allocate_pinned(record_bytes(module_, num_windows()), "records");
+        std::memset(records_.get(), 0, record_bytes(module_, num_windows()));
         control_ = allocate_pinned(module_.control_bytes + sizeof(uint32_t), "control words");
         std::memcpy(control_.get() + module_.control_bytes, &kAbortedByHost, sizeof kAbortedByHost);
         staging_.emplace(allocate_pinned(CudaStaging::kBytes, "staging memory"));
 
-        completions_.open();
+        for (const auto& completions : completions_) completions->open();
+        events_.open();
         while (timing_events_.size() < kNumTimingEvents) {
             cudaEvent_t event;
             api_.call(EPGEN_CUDA(cudaEventCreate), &event);
@@ -72,9 +93,10 @@ DeviceMemory CudaRank::allocate_device(uint64_t num_bytes, const char* purpose) 
     size_t free_bytes = 0, total_bytes = 0;
     api_.attempt(EPGEN_CUDA(cudaMemGetInfo), &free_bytes, &total_bytes);
     const std::string found = " of " + std::to_string(num_bytes) + " bytes (" + gigabytes(num_bytes) + ") for the " +
-                              purpose + " of rank " + std::to_string(rank_idx_) + ", with " + gigabytes(free_bytes) +
+                              purpose + " of rank " + std::to_string(place_.rank_idx) + ", with " +
+                              gigabytes(free_bytes) +
                               " of " + gigabytes(total_bytes) + " free (a rank takes " +
-                              gigabytes(module_.window_bytes) + " for its window and " +
+                              windows_text(module_.window_bytes, num_windows()) + " and " +
                               gigabytes(module_.arena_bytes) + " for its arena),";
     throw cuda_error("cudaMalloc", code, api_.device(), found);
 }
@@ -92,13 +114,12 @@ PinnedMemory CudaRank::allocate_pinned(uint64_t num_bytes, const char* purpose) 
     if (code == cudaSuccess) return PinnedMemory(static_cast<std::byte*>(data));
     throw cuda_error("cudaHostAlloc", code, api_.device(),
                      " of " + std::to_string(num_bytes) + " bytes for the " + purpose + " of rank " +
-                         std::to_string(rank_idx_));
+                         std::to_string(place_.rank_idx));
 }
 
 /// Loading may wait for kernels that run, so nothing may be left to load.
 void CudaRank::load_kernels() const {
-    for (const KernelEntry* entry :
-         {module_.dispatch({}).entry, module_.combine({}).entry, module_.dispatch_layout({}).entry}) {
+    for (const KernelEntry* entry : module_.kernels) {
         cudaFuncAttributes attributes;
         api_.call(EPGEN_CUDA(cudaFuncSetAttribute), entry->function, cudaFuncAttributeMaxDynamicSharedMemorySize,
                   static_cast<int>(entry->shared_bytes));
@@ -130,30 +151,34 @@ std::future<void> CudaRank::reach(const std::vector<std::unique_ptr<CudaRank>>& 
 std::future<void> CudaRank::warm_up() {
     return worker_.ask([this] {
         DispatchLayoutCall query{};
-        query.rank_idx = rank_idx_;
+        query.rank_idx = place_.rank_idx;
         query.record_tag = 1;
         query.num_tokens_per_rank = arena_.get();
         query.num_tokens_per_expert = arena_.get() + module_.num_ranks * sizeof(int32_t);
         query.record = memory().count_record(0);
-        launch(module_.dispatch_layout(query));
-        const DelayArgs delay{0, abort_word()};
-        launch(kDelayKernel, 1, 1, 0, reinterpret_cast<const std::byte*>(&delay));
+        launch(module_.dispatch_layout(query), stream());
+        launch_small(kDelayKernel, DelayArgs{0, abort_word()}, stream());
 
         std::byte* const staging = staging_->take(kCacheLineBytes)->data;
         const auto copy = [&](std::byte* to, const std::byte* from) {
-            api_.call(EPGEN_CUDA(cudaMemcpyAsync), to, from, kCacheLineBytes, cudaMemcpyDefault, stream_.get());
+            api_.call(EPGEN_CUDA(cudaMemcpyAsync), to, from, kCacheLineBytes, cudaMemcpyDefault, stream());
         };
         staging_->give_back(kCacheLineBytes);
         copy(staging, arena_.get());
         copy(arena_.get(), staging);
         copy(arena_.get() + kCacheLineBytes, arena_.get());
-        api_.call(EPGEN_CUDA(cudaMemsetAsync), arena_.get(), 0, module_.arena_bytes, stream_.get());
-        api_.call(EPGEN_CUDA(cudaMemcpyAsync), abort_word(), control_.get() + module_.control_bytes,
-                  sizeof(uint32_t), cudaMemcpyHostToDevice, abort_stream_.get());
+        api_.call(EPGEN_CUDA(cudaMemsetAsync), arena_.get(), 0, module_.arena_bytes, stream());
+        abort_window(0);
+        for (uint32_t stream_idx = 1; stream_idx < completions_.size(); ++stream_idx) {
+            api_.call(EPGEN_CUDA(cudaEventRecord), events_[0], stream());
+            api_.call(EPGEN_CUDA(cudaStreamWaitEvent), stream(stream_idx), events_[0], 0u);
+            launch_small(kDelayKernel, DelayArgs{0, abort_word()}, stream(stream_idx));
+        }
         for (const CudaEvent& event : timing_events_) {
-            api_.call(EPGEN_CUDA(cudaEventRecord), event.get(), stream_.get());
+            api_.call(EPGEN_CUDA(cudaEventRecord), event.get(), stream());
             if (event == timing_events_[1]) break;
         }
+        warm_up_graph();
         api_.call(EPGEN_CUDA(cudaDeviceSynchronize));
         float elapsed_ms;
         api_.call(EPGEN_CUDA(cudaEventElapsedTime), &elapsed_ms, timing_event(0), timing_event(1));
@@ -162,23 +187,72 @@ std::future<void> CudaRank::warm_up() {
 
 RankMemory CudaRank::memory() const {
     const uint64_t stride = record_stride(module_);
-    return {window_.get(), arena_.get(), records_.get(), stride,
-            reinterpret_cast<FaultRecord*>(records_.get() + kNumCountRecords * stride)};
+    RankMemory memory{{}, arena_.get(), records_.get(), stride};
+    auto* faults = reinterpret_cast<FaultRecord*>(records_.get() + kNumRecords * stride);
+    for (const DeviceMemory& window : windows_) memory.windows.push_back({window.get(), faults++});
+    return memory;
 }
 
-void CudaRank::push(std::function<void()> enqueue, End end) {
-    worker_.push([this, enqueue = std::move(enqueue), end = std::move(end)]() mutable {
+void CudaRank::push(uint32_t stream_idx, std::function<void()> enqueue, End end) {
+    worker_.push([this, stream_idx, enqueue = std::move(enqueue), end = std::move(end)]() mutable {
         if (!closed_) {
             try {
                 enqueue();
-                if (end) completions_.append(stream_.get(), std::exchange(end, nullptr));
+                if (end) completions_[stream_idx]->append(stream(stream_idx), std::exchange(end, nullptr));
                 return;
             } catch (Error& error) {
                 fail(std::move(error));
             }
         }
-        if (end) completions_.append_dropped(std::move(end));
+        if (end) completions_[stream_idx]->append_dropped(std::move(end));
     });
+}
+
+void CudaRank::record_event(uint32_t stream_idx, uint32_t event_idx, End end) {
+    worker_.push([this, stream_idx, event_idx, end = std::move(end)]() mutable {
+        if (closed_) {
+            events_.append_dropped(std::move(end));
+            return;
+        }
+        try {
+            events_.record(stream(stream_idx), event_idx, std::move(end));
+        } catch (Error& error) {
+            fail(std::move(error));
+        }
+    });
+}
+
+void CudaRank::wait_event(uint32_t stream_idx, uint32_t event_idx) {
+    const auto enqueue = [this, stream_idx, event_idx] {
+        api_.call(EPGEN_CUDA(cudaStreamWaitEvent), stream(stream_idx), events_[event_idx], 0u);
+    };
+    push(stream_idx, enqueue, nullptr);
+}
+
+void CudaRank::open_stream(uint32_t stream_idx) {
+    int current;
+    api_.call(EPGEN_CUDA(cudaGetDevice), &current);
+    api_.call(EPGEN_CUDA(cudaSetDevice), static_cast<int>(api_.device()));
+    cudaStream_t stream;
+    const cudaError_t code = api_.attempt(EPGEN_CUDA(cudaStreamCreateWithFlags), &stream, cudaStreamNonBlocking);
+    api_.call(EPGEN_CUDA(cudaSetDevice), current);
+    if (code != cudaSuccess) throw cuda_error("cudaStreamCreateWithFlags", code, api_.device());
+    own_streams_.emplace_back(stream);
+    streams_[stream_idx] = stream;
+}
+
+void CudaRank::import_stream(uint32_t stream_idx, cudaStream_t stream) {
+    if (stream == nullptr || stream == cudaStreamLegacy || stream == cudaStreamPerThread) {
+        refuse("stream", "a stream that was created", "a default stream");
+    }
+    int device;
+    api_.call(EPGEN_CUDA(cudaStreamGetDevice), stream, &device);
+    if (device != static_cast<int>(api_.device())) {
+        refuse("stream", "on device " + std::to_string(api_.device()) + ", that of rank " +
+                             std::to_string(place_.rank_idx),
+               "one on device " + std::to_string(device));
+    }
+    streams_[stream_idx] = stream;
 }
 
 void CudaRank::fail(Error error) {
@@ -187,9 +261,9 @@ void CudaRank::fail(Error error) {
 
 CudaStaging::Chunk CudaRank::take_staging(uint64_t num_bytes) {
     for (;;) {
-        const uint32_t num_seen = completions_.num_retired();
+        const uint32_t num_seen = completions_.front()->num_retired();
         if (const auto chunk = staging_->take(num_bytes)) return *chunk;
-        completions_.wait_for_retired(num_seen);
+        completions_.front()->wait_for_retired(num_seen);
     }
 }
 
@@ -200,12 +274,11 @@ void CudaRank::upload(std::byte* to, HostBytes from) {
             const uint64_t length = std::min(CudaStaging::kMaxChunkBytes, bytes->size - offset);
             const CudaStaging::Chunk chunk = take_staging(length);
             std::memcpy(chunk.data, bytes->data.get() + offset, length);
-            api_.call(EPGEN_CUDA(cudaMemcpyAsync), to + offset, chunk.data, length, cudaMemcpyHostToDevice,
-                      stream_.get());
-            completions_.append(stream_.get(), [this, chunk](bool) { staging_->give_back(chunk.end); });
+            api_.call(EPGEN_CUDA(cudaMemcpyAsync), to + offset, chunk.data, length, cudaMemcpyHostToDevice, stream());
+            completions_.front()->append(stream(), [this, chunk](bool) { staging_->give_back(chunk.end); });
         }
     };
-    push(enqueue, nullptr);
+    push(kMainStream, enqueue, nullptr);
 }
 
 void CudaRank::download(const std::byte* from, uint64_t num_bytes, Backend::BytesEnd end) {
@@ -215,52 +288,76 @@ void CudaRank::download(const std::byte* from, uint64_t num_bytes, Backend::Byte
         for (uint64_t offset = 0; offset < bytes->size; offset += CudaStaging::kMaxChunkBytes) {
             const uint64_t length = std::min(CudaStaging::kMaxChunkBytes, bytes->size - offset);
             const CudaStaging::Chunk chunk = take_staging(length);
-            api_.call(EPGEN_CUDA(cudaMemcpyAsync), chunk.data, from + offset, length, cudaMemcpyDeviceToHost,
-                      stream_.get());
-            completions_.append(stream_.get(), [this, chunk, bytes, offset, length](bool done) {
+            api_.call(EPGEN_CUDA(cudaMemcpyAsync), chunk.data, from + offset, length, cudaMemcpyDeviceToHost, stream());
+            completions_.front()->append(stream(), [this, chunk, bytes, offset, length](bool done) {
                 if (done) std::memcpy(bytes->data.get() + offset, chunk.data, length);
                 staging_->give_back(chunk.end);
             });
         }
     };
-    push(enqueue, [bytes, end = std::move(end)](bool done) { end(done, done ? std::move(*bytes) : HostBytes{}); });
+    push(kMainStream, enqueue,
+         [bytes, end = std::move(end)](bool done) { end(done, done ? std::move(*bytes) : HostBytes{}); });
 }
 
-void CudaRank::launch(const Launch& launch) const {
-    this->launch(launch.entry->function, launch.grid, launch.entry->num_threads, launch.entry->shared_bytes,
-                 launch.args.data());
+void CudaRank::launch(const Launch& launch, cudaStream_t stream) const {
+    const Size size{launch.grid, launch.entry->num_threads, launch.entry->shared_bytes};
+    this->launch(launch.entry->function, size, launch.args.data(), stream);
 }
 
-void CudaRank::launch(const void* function, uint32_t grid, uint32_t num_threads, uint32_t shared_bytes,
-                      const std::byte* args) const {
+void CudaRank::launch(const void* function, Size size, const std::byte* args, cudaStream_t stream) const {
     void* arguments[] = {const_cast<std::byte*>(args)};
-    api_.call(EPGEN_CUDA(cudaLaunchKernel), function, dim3(grid), dim3(num_threads), arguments,
-              static_cast<size_t>(shared_bytes), stream_.get());
+    api_.call(EPGEN_CUDA(cudaLaunchKernel), function, dim3(size.grid), dim3(size.num_threads), arguments,
+              static_cast<size_t>(size.shared_bytes), stream);
 }
 
 void CudaRank::close() {
     if (closed_.exchange(true)) return;
-    // A device that can't be told any more has no kernel that waits.
-    api_.attempt(EPGEN_CUDA(cudaMemcpyAsync), static_cast<void*>(abort_word()),
+    for (uint32_t window_idx = 0; window_idx < windows_.size(); ++window_idx) abort_window(window_idx);
+}
+
+void CudaRank::abandon_other_windows(uint32_t window_idx) {
+    for (uint32_t other_idx = 0; other_idx < windows_.size(); ++other_idx) {
+        if (other_idx != window_idx) abort_window(other_idx);
+    }
+}
+
+/// A device that can't be told any more has no kernel that waits.
+void CudaRank::abort_window(uint32_t window_idx) const {
+    api_.attempt(EPGEN_CUDA(cudaMemcpyAsync), static_cast<void*>(abort_word(window_idx)),
                  static_cast<const void*>(control_.get() + module_.control_bytes), sizeof(uint32_t),
                  cudaMemcpyHostToDevice, abort_stream_.get());
 }
 
 void CudaRank::begin_reset(uint32_t epoch) {
-    std::memset(records_.get(), 0, kNumCountRecords * record_stride(module_) + sizeof(FaultRecord));
+    std::memset(records_.get(), 0, record_bytes(module_, num_windows()));
     module_.reset_control(control_.get(), epoch);
-    api_.call(EPGEN_CUDA(cudaMemcpyAsync), window_.get(), control_.get(), module_.control_bytes,
-              cudaMemcpyHostToDevice, stream_.get());
+    for (const DeviceMemory& window : windows_) {
+        api_.call(EPGEN_CUDA(cudaMemcpyAsync), window.get(), control_.get(), module_.control_bytes,
+                  cudaMemcpyHostToDevice, stream());
+    }
     closed_ = false;
 }
 
 bool CudaRank::is_quiet() const {
-    for (const cudaStream_t stream : {abort_stream_.get(), stream_.get()}) {
+    std::vector<cudaStream_t> streams{abort_stream_.get()};
+    streams.insert(streams.end(), streams_.begin(), streams_.begin() + static_cast<ptrdiff_t>(completions_.size()));
+    for (const cudaStream_t stream : streams) {
         const cudaError_t code = api_.attempt(EPGEN_CUDA(cudaStreamQuery), stream);
         if (code == cudaErrorNotReady) return false;
         if (code != cudaSuccess) throw cuda_error("cudaStreamQuery", code, api_.device());
     }
     return true;
+}
+
+bool CudaRank::retire(const std::function<void(Error)>& on_error) {
+    bool any = events_.retire(on_error);
+    for (const auto& completions : completions_) any |= completions->retire(on_error);
+    return any;
+}
+
+bool CudaRank::is_empty() const {
+    return events_.is_empty() &&
+           std::ranges::all_of(completions_, [](const auto& completions) { return completions->is_empty(); });
 }
 
 void CudaRank::look_at_records(const std::function<void(uint32_t record_idx)>& on_counts) {

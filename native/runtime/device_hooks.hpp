@@ -16,8 +16,11 @@ public:
     /// Names of the driver calls made since the group was opened, each once.
     virtual std::vector<std::string> calls() const = 0;
 
-    /// The rank's stream, as the driver names it.
-    virtual uint64_t stream(uint32_t rank_idx) const = 0;
+    /// One of the rank's streams, as the driver names it.
+    virtual uint64_t stream(uint32_t rank_idx, uint32_t stream_idx) const = 0;
+
+    /// Makes a stream of the caller's usable under an index that no other stream has; throws where it is none.
+    virtual void import_stream(uint32_t rank_idx, uint32_t stream_idx, uint64_t pointer) = 0;
 
     /// Appends to the rank's stream: take the time there. `event_idx` is below kNumTimingEvents.
     virtual void record(uint32_t rank_idx, uint32_t event_idx) = 0;

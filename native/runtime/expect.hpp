@@ -9,6 +9,10 @@
 
 namespace epgen {
 
+/// What rows and other tensors are aligned to.
+constexpr uint64_t kVectorBytes = 16;
+constexpr uint64_t kWordBytes = 4;
+
 [[noreturn]] inline void refuse(const char* name, const std::string& expected, const std::string& received) {
     throw Error(ErrorCode::argument,
                 std::string("Expected ") + name + " to be " + expected + " but received " + received,
@@ -28,6 +32,12 @@ inline void expect_within(const char* name, uint64_t value, uint64_t first, uint
 
 inline void expect_multiple(const char* name, uint64_t value, uint64_t of) {
     if (value % of != 0) refuse(name, "a multiple of " + std::to_string(of), std::to_string(value));
+}
+
+/// Refuses what the spec has no kernel for.
+inline void require_built(const char* what, bool is_built) {
+    if (is_built) return;
+    throw Error(ErrorCode::unsupported, std::string("The addon was built without ") + what);
 }
 
 inline std::string address_text(uint64_t address) {

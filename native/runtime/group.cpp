@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <atomic>
-#include <cstring>
 #include <utility>
 
 #include "runtime/reports.hpp"
@@ -12,6 +11,7 @@ namespace epgen {
 Group::Group(const Module& module, const GroupOptions& options) : module_(module), options_(options) {
     backend_ = open_backend(
         module, {.seed = options.seed,
+                 .num_windows = options.num_windows,
                  .devices = options.devices,
                  .on_counts = [this](uint32_t rank_idx, uint32_t record_idx) { counts_written(rank_idx, record_idx); },
                  .on_failure = [this](std::optional<uint32_t> culprit,
@@ -20,7 +20,8 @@ Group::Group(const Module& module, const GroupOptions& options) : module_(module
     ranks_.reserve(module.num_ranks);
     for (uint32_t rank_idx = 0; rank_idx < module.num_ranks; ++rank_idx) {
         const RankMemory memory = backend_->memory(rank_idx);
-        ranks_.emplace_back(rank_idx, memory, Arena(reinterpret_cast<uint64_t>(memory.arena), module.arena_bytes));
+        ranks_.emplace_back(rank_idx, memory, Arena(reinterpret_cast<uint64_t>(memory.arena), module.arena_bytes),
+                            StreamTable(options.num_windows));
     }
 }
 
@@ -84,6 +85,7 @@ Backend::End Group::end_of(const OperationPtr& operation) {
 }
 
 void Group::accept(RankState& rank, OperationPtr operation) {
+    require_no_capture();
     rank.waiting.push_back(std::move(operation));
     append_waiting(rank);
 }
@@ -95,13 +97,18 @@ void Group::append_waiting(RankState& rank) {
             take_record(rank, operation);
             if (operation->record_tag == 0) return;
         }
+        if (operation->kind == OperationKind::event && !rank.events.take(operation->event)) return;
         rank.waiting.pop_front();
         if (operation->kind != OperationKind::mark) rank.appended.push_back(operation);
         switch (operation->kind) {
-            case OperationKind::dispatch: ++rank.launched.dispatch; break;
+            case OperationKind::dispatch:
+            case OperationKind::dispatch_cached: ++rank.launched.dispatch; break;
             case OperationKind::combine: ++rank.launched.combine; break;
             case OperationKind::dispatch_layout: ++rank.launched.dispatch_layout; break;
+            case OperationKind::graph:
+            case OperationKind::local_kernel:
             case OperationKind::transfer:
+            case OperationKind::event:
             case OperationKind::mark: break;
         }
         std::exchange(operation->append, nullptr)(operation);
@@ -116,6 +123,7 @@ void Group::take_record(RankState& rank, const OperationPtr& operation) {
     operation->record_tag = ++rank.last_tag == 0 ? ++rank.last_tag : rank.last_tag;
     CountRecord& record = *rank.memory.count_record(operation->record_idx);
     std::atomic_ref(record.tag).store(0, std::memory_order_relaxed);  // the backend may be looking
+    record.num_recv_tokens = 0;
     record.bad_token_idx = kNoToken;
 }
 
@@ -140,9 +148,14 @@ void Group::finish_counting(RankState& rank, Operation& operation) {
     if (std::atomic_ref(record.tag).load(std::memory_order_acquire) != operation.record_tag) return;
     if (record.bad_token_idx != kNoToken) {
         settle(rank, operation, expert_index_error(operation.rank_idx, record, module_.num_experts));
+    } else if (operation.num_worst_tokens != 0 && record.num_recv_tokens > operation.num_worst_tokens) {
+        settle(rank, operation, worst_tokens_error(operation.rank_idx, record, operation.num_worst_tokens));
     } else if (operation.kind == OperationKind::dispatch) {
-        Counts counts{record.num_recv_tokens, std::vector<int32_t>(module_.num_local_experts)};
-        std::memcpy(counts.num_tokens_per_expert.data(), &record + 1, module_.num_local_experts * sizeof(int32_t));
+        const auto* recorded = reinterpret_cast<const int32_t*>(&record + 1);
+        const auto* end_of_experts = recorded + module_.num_local_experts;
+        Counts counts{record.num_recv_tokens,
+                      {recorded, end_of_experts},
+                      {end_of_experts, end_of_experts + module_.num_rank_counts}};
         settle(rank, operation, std::move(counts));
     } else {
         settle(rank, operation, Finished{});
@@ -155,6 +168,10 @@ void Group::ended(const OperationPtr& operation, bool done, Outcome outcome) {
     if (state_ == State::disposed) return;
     RankState& rank = ranks_[operation->rank_idx];
     std::erase(rank.appended, operation);
+    if (operation->kind == OperationKind::event) {
+        rank.events.reached(operation->event);
+        append_waiting(rank);
+    }
     if (state_ == State::failed) {
         // stop() has told it.
     } else if (!done || gave_up(rank, operation) || any_gave_up()) {
@@ -165,12 +182,24 @@ void Group::ended(const OperationPtr& operation, bool done, Outcome outcome) {
             settle(rank, *operation, Error(ErrorCode::fault, "A kernel ended without having counted"));
             release_record(rank, *operation);
         }
-    } else if (operation->reports_earlier_errors() && rank.unreported) {
+    } else if (operation->kind == OperationKind::graph) {
+        settle(rank, *operation, outcome_of_replay(rank, *operation));
+    } else if (operation->reports_earlier_errors() && finds_earlier_error(rank)) {
         settle(rank, *operation, *std::exchange(rank.unreported, std::nullopt));
     } else {
         settle(rank, *operation, std::move(outcome));
     }
     advance();
+}
+
+/// Whether a call that nobody waits for found something wrong. One on another stream, which what ends now came after,
+/// may have left its counts without the backend having looked.
+bool Group::finds_earlier_error(RankState& rank) {
+    for (const auto& record : rank.records) {
+        const OperationPtr operation = record;
+        if (operation && operation->kind == OperationKind::dispatch) finish_counting(rank, *operation);
+    }
+    return rank.unreported.has_value();
 }
 
 void Group::settle(RankState& rank, Operation& operation, Outcome outcome) {

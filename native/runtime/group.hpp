@@ -4,6 +4,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <future>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -12,36 +14,19 @@
 #include <vector>
 
 #include "runtime/backend.hpp"
+#include "runtime/graph.hpp"
 #include "runtime/module.hpp"
 #include "runtime/rank_state.hpp"
+#include "runtime/requests.hpp"
 
 namespace epgen {
 
 struct GroupOptions {
     uint64_t seed;
+    uint32_t num_windows;
     double deadline_ms;             // longest time that one wait of a call may take
     double first_deadline_ms;       // the same for a rank's first collective call
     std::vector<uint32_t> devices;  // ordinal per rank; means nothing to a backend without devices
-};
-
-/// Addresses are device addresses of the rank that makes the call.
-struct DispatchRequest {
-    uint32_t num_tokens;
-    uint64_t x, topk_idx, topk_weights, handle;
-    uint32_t buffer_idx;
-    uint32_t grid;
-};
-
-struct CombineRequest {
-    uint32_t num_tokens;
-    uint64_t handle, out;
-    uint64_t input_offset;  // bytes from the start of the window
-    uint32_t grid;
-};
-
-struct DispatchLayoutRequest {
-    uint32_t num_tokens;
-    uint64_t topk_idx, num_tokens_per_rank, num_tokens_per_expert, is_token_in_rank;
 };
 
 /// Every operation only appends to its rank's stream and returns; it throws Error for wrong arguments, after a failure
@@ -58,21 +43,48 @@ public:
     void free(uint32_t rank_idx, uint64_t address);
     /// Of all ranks; none after shut_down().
     uint64_t num_arena_bytes_in_use();
-    uint64_t window_base(uint32_t rank_idx);
+    uint64_t window_base(uint32_t rank_idx, uint32_t window_idx);
     uint64_t arena_base(uint32_t rank_idx);
 
     void write(uint32_t rank_idx, uint64_t address, std::span<const std::byte> bytes, Completion completion);
     void fill(uint32_t rank_idx, uint64_t address, uint64_t num_bytes, uint8_t value, Completion completion);
     void read(uint32_t rank_idx, uint64_t address, uint64_t num_bytes, Completion completion);
-    void copy(uint32_t rank_idx, uint64_t to, uint64_t from, uint64_t num_bytes);
-    void delay(uint32_t rank_idx, uint64_t ns);
+    void copy(uint32_t rank_idx, uint32_t stream_idx, uint64_t to, uint64_t from, uint64_t num_bytes);
+    void delay(uint32_t rank_idx, uint32_t stream_idx, uint64_t ns);
+
+    // group_streams.cpp. Stream 0 is the rank's own, where everything runs that names no stream; 1 + w is that of its
+    // window w; others come from open_stream() or import_stream().
+    uint32_t open_stream(uint32_t rank_idx);
+    /// Behind what is on it, its index may come again.
+    void close_stream(uint32_t rank_idx, uint32_t stream_idx);
+    /// EPGEN_UNSUPPORTED on a backend without devices. The caller keeps the stream alive as long as the group.
+    uint32_t import_stream(uint32_t rank_idx, uint64_t pointer);
+    /// What the stream has so far, for wait_event().
+    uint64_t record_event(uint32_t rank_idx, uint32_t stream_idx);
+    /// The stream goes on once the event was reached. On a stream that was opened or imported both return when that is
+    /// on it, unless calls before still wait for a count record or an event: the caller's own work comes behind.
+    void wait_event(uint32_t rank_idx, uint32_t stream_idx, uint64_t event);
 
     /// Ends with Counts as soon as they are known, before the rows have arrived. Without a completion, errors are kept
     /// for the rank's next write, fill, read or synchronize: one that ends with a wrong index was performed itself.
     void dispatch(uint32_t rank_idx, const DispatchRequest& request, Completion completion);
     void combine(uint32_t rank_idx, const CombineRequest& request, Completion completion);
     void dispatch_layout(uint32_t rank_idx, const DispatchLayoutRequest& request, Completion completion);
+    // group_expert_major.cpp
+    void expert_major(uint32_t rank_idx, const ExpertMajorRequest& request, Completion completion);
+    void expert_sum(uint32_t rank_idx, const ExpertSumRequest& request, Completion completion);
     void synchronize(uint32_t rank_idx, Completion completion);
+
+    // group_graph.cpp
+    /// Until the capture ends, calls and copies are recorded instead of made, and what a graph can't hold is refused.
+    /// Gives the number of the graph.
+    uint32_t begin_capture();
+    void end_capture(Completion completion);
+    void cancel_capture();
+    /// On all ranks together. An error is kept as that of a dispatch without a completion.
+    void replay(uint32_t graph_idx);
+    /// Replays that were made before go on. A graph that is not known is none any more.
+    void free_graph(uint32_t graph_idx);
 
     /// What is called between the two starts together, where the backend can arrange it.
     void hold();
@@ -89,7 +101,8 @@ public:
 
     // group_devices.cpp; EPGEN_UNSUPPORTED on a backend without devices.
     std::vector<std::string> device_calls();
-    uint64_t stream(uint32_t rank_idx);
+    /// What the caller puts on it comes behind all calls made before.
+    uint64_t stream(uint32_t rank_idx, uint32_t stream_idx);
     /// Takes the time at this place of the rank's stream; the event comes around again after kNumTimingEvents others.
     uint32_t record_time(uint32_t rank_idx);
     float elapsed_ms(uint32_t rank_idx, uint32_t from_event_idx, uint32_t to_event_idx);
@@ -110,11 +123,29 @@ private:
     RankState& rank_at(uint32_t rank_idx);
     std::byte* memory_at(const RankState& rank, const char* name, uint64_t address, uint64_t num_bytes,
                          uint64_t alignment = 1) const;
-    void accept_transfer(RankState& rank, Completion completion, std::function<void(uint32_t rank_idx)> append);
+    void accept_transfer(RankState& rank, uint32_t stream_idx, Completion completion,
+                         std::function<void(uint32_t rank_idx)> append);
     void check_call(uint32_t num_tokens, uint32_t grid) const;
+    void check_place(const RankState& rank, uint32_t window_idx, uint32_t stream_idx) const;
+    RankState& rank_with(uint32_t rank_idx, uint32_t stream_idx);
+    std::future<void> appended_to(const RankState& rank, uint32_t stream_idx) const;
+    static bool is_in_window(const RankState& rank, const Module& module, uint64_t address, uint64_t num_bytes);
+    const void* bias_at(const RankState& rank, const CombineRequest& request, uint32_t i) const;
     uint64_t handle_bytes(uint64_t num_tokens) const;
-    uint64_t number_collective(RankState& rank, Operation& operation);
-    void set_windows(std::byte* (&window)[kMaxRanks]) const;
+    uint64_t number_collective(RankState& rank, Operation& operation, uint32_t window_idx);
+    void set_windows(std::byte* (&window)[kMaxRanks], uint32_t window_idx) const;
+
+    // group_graph.cpp
+    uint64_t captured_deadline_ns() const;
+    void require_capturable(uint32_t stream_idx) const;
+    void require_no_capture() const;
+    void capture_steps(const RankState& rank, uint32_t stream_idx, std::vector<GraphStep> steps,
+                       const Completion& completion);
+    static std::shared_ptr<const GraphRecord> graph_record_for(RankState& rank, uint32_t num_worst_tokens);
+    void capture_dispatch(RankState& rank, uint32_t stream_idx, DispatchCall call, const Completion& completion);
+    void capture_combine(const RankState& rank, uint32_t stream_idx, CombineCall call, const Completion& completion);
+    Outcome outcome_of_replay(const RankState& rank, const Operation& operation) const;
+    void end_freed_graphs();
 
     DeviceHooks& hooks() const;
 
@@ -130,9 +161,12 @@ private:
     void counts_written(uint32_t rank_idx, uint32_t record_idx);
     void finish_counting(RankState& rank, Operation& operation);
     void ended(const OperationPtr& operation, bool done, Outcome outcome);
+    bool finds_earlier_error(RankState& rank);
     void settle(RankState& rank, Operation& operation, Outcome outcome);
 
     // group_failure.cpp: one failure stops all ranks, reset() starts them again.
+    FaultRecord* fault_of(const Operation& operation) const;
+    void find_fault_window(Operation& operation) const;
     bool gave_up(RankState& rank, const OperationPtr& operation);
     bool any_gave_up();
     void conclude_timeout();
@@ -150,6 +184,10 @@ private:
     std::vector<OperationPtr> victims_;  // calls whose own wait gave up; the first one is the reason
     std::vector<uint64_t> accepted_;     // per rank: collective calls accepted when the first wait gave up
     std::vector<RankState> ranks_;
+    std::shared_ptr<Graph> capture_;  // while calls are recorded
+    std::map<uint32_t, std::shared_ptr<const Graph>> graphs_;
+    std::vector<uint32_t> freed_graphs_;  // that streams may still have
+    uint32_t last_graph_idx_ = 0;
     std::unique_ptr<Backend> backend_;
 };
 

@@ -17,9 +17,13 @@ std::vector<std::string> Group::device_calls() {
     return hooks().calls();
 }
 
-uint64_t Group::stream(uint32_t rank_idx) {
-    const std::lock_guard lock(mutex_);
-    return hooks().stream(rank_at(rank_idx).rank_idx);
+uint64_t Group::stream(uint32_t rank_idx, uint32_t stream_idx) {
+    std::unique_lock lock(mutex_);
+    const uint64_t stream = hooks().stream(rank_with(rank_idx, stream_idx).rank_idx, stream_idx);
+    const std::future<void> appended = backend_->appended(rank_idx);
+    lock.unlock();
+    if (appended.valid()) appended.wait();
+    return stream;
 }
 
 uint32_t Group::record_time(uint32_t rank_idx) {

@@ -16,16 +16,30 @@ bool is_complete(FaultRecord& fault) {
 
 }  // namespace
 
+FaultRecord* Group::fault_of(const Operation& operation) const {
+    return ranks_[operation.rank_idx].memory.windows[operation.window_idx].fault;
+}
+
+/// A replay may use several windows: its own is the one whose wait gave up.
+void Group::find_fault_window(Operation& operation) const {
+    const auto& windows = ranks_[operation.rank_idx].memory.windows;
+    const auto found = std::ranges::find_if(windows, [](const WindowMemory& window) { return is_complete(*window.fault); });
+    if (found != windows.end()) operation.window_idx = static_cast<uint32_t>(found - windows.begin());
+}
+
 /// Whether the operation ended, or ran after one that ended, because a wait of this rank gave up.
 bool Group::gave_up(RankState& rank, const OperationPtr& operation) {
     if (rank.gave_up) return true;
-    if (!operation->is_collective() || !is_complete(*rank.memory.fault)) return false;
+    if (!operation->is_collective()) return false;
+    if (operation->kind == OperationKind::graph) find_fault_window(*operation);
+    if (!is_complete(*fault_of(*operation))) return false;
     rank.gave_up = true;
     victims_.push_back(operation);
     if (state_ == State::open) {
         state_ = State::failing;
         accepted_.clear();
         for (const RankState& any : ranks_) accepted_.push_back(any.num_collectives);
+        backend_->abandon_other_windows(operation->window_idx);
     }
     return true;
 }
@@ -33,8 +47,10 @@ bool Group::gave_up(RankState& rank, const OperationPtr& operation) {
 /// Whether any rank has given up, or has just left its record: what others report from now on may rest on less than
 /// they believe, so nothing succeeds any more.
 bool Group::any_gave_up() {
-    return state_ == State::failing ||
-           std::ranges::any_of(ranks_, [](const RankState& rank) { return is_complete(*rank.memory.fault); });
+    return state_ == State::failing || std::ranges::any_of(ranks_, [](const RankState& rank) {
+               return std::ranges::any_of(rank.memory.windows,
+                                          [](const WindowMemory& window) { return is_complete(*window.fault); });
+           });
 }
 
 /// Once all kernels have left: one report from the records of all ranks.
@@ -42,7 +58,7 @@ void Group::conclude_timeout() {
     std::vector<FaultRecord> records;
     const Operation* first = nullptr;
     for (const OperationPtr& victim : victims_) {
-        records.push_back(*ranks_[victim->rank_idx].memory.fault);
+        records.push_back(*fault_of(*victim));
         if (!first || victim->ordinal < first->ordinal) first = victim.get();
     }
     std::vector<uint32_t> idle_ranks;
@@ -59,8 +75,9 @@ void Group::machine_failed(std::optional<uint32_t> culprit, Error error) {
     for (RankState& rank : ranks_) {
         std::deque<OperationPtr> begun = rank.stopped;
         begun.insert(begun.end(), rank.appended.begin(), rank.appended.end());
-        const auto kernel = std::ranges::find_if(
-            begun, [](const OperationPtr& operation) { return operation->kind != OperationKind::transfer; });
+        const auto kernel = std::ranges::find_if(begun, [](const OperationPtr& operation) {
+            return operation->kind != OperationKind::transfer && operation->kind != OperationKind::event;
+        });
         if (kernel == begun.end()) continue;
         if (!culprit || *culprit == (*kernel)->rank_idx) victims.push_back(*kernel);
     }
@@ -82,7 +99,7 @@ void Group::stop(Error cause, const std::vector<OperationPtr>& victims) {
     for (RankState& rank : ranks_) {
         for (const auto* operations : {&rank.stopped, &rank.appended, &rank.waiting}) {
             for (const OperationPtr& operation : *operations) {
-                if (operation->completion) operation->tell(refusal(rank, operation->reports_earlier_errors()));
+                if (operation->completion) operation->tell(refusal(rank, operation->may_tell_cause()));
             }
         }
         rank.stopped.clear();
@@ -105,6 +122,7 @@ void Group::advance() {
         std::ranges::all_of(ranks_, [](const RankState& rank) { return rank.appended.empty(); });
     if (!streams_are_empty) return;
     if (state_ == State::failing) conclude_timeout();
+    end_freed_graphs();
     // A record is free again by the time that its kernel has ended, so nothing waits for one now.
     if (!reset_) return;
     try {
@@ -120,6 +138,8 @@ void Group::advance() {
         rank.num_collectives = 0;
         rank.gave_up = false;
     }
+    for (const auto& [graph_idx, graph] : std::exchange(graphs_, {})) freed_graphs_.push_back(graph_idx);
+    end_freed_graphs();
     failure_.reset();
     state_ = State::open;
     std::exchange(reset_, std::nullopt)->completion(Finished{});

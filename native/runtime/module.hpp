@@ -11,18 +11,28 @@ namespace epgen {
 
 struct KernelEntry;  // device/kernel.cuh
 
+/// Where a dispatch's routing comes from: chosen experts, a layout, or the handle of an earlier dispatch.
+enum class DispatchMode { topk, layout, cached };
+
 /// One rank's dispatch. Pointers are addresses in this rank's arena; they may be null when `num_tokens` is 0.
 struct DispatchCall {
+    DispatchMode mode;
     uint32_t rank_idx;
     uint32_t num_tokens;
     uint32_t grid;        // blocks, 1..num_channels
     uint32_t buffer_idx;  // which receive buffer of the window
     uint32_t record_tag;  // never 0; the kernel writes it to `record->tag` when the counts are complete
+    uint32_t expert_alignment;  // counts per expert are rounded up to a multiple of it
+    uint32_t num_worst_tokens;  // rows that the caller sees, padded; 0 for those that came
     uint64_t deadline_ns;
-    const void* x;             // [num_tokens][row_bytes]
-    const void* topk_idx;      // i64[num_tokens][num_topk]
-    const void* topk_weights;  // u32[num_tokens][num_topk], raw bits of f32
-    void* handle;              // handle header, then i32 slot[num_tokens][num_ranks]
+    const void* x;                      // [num_tokens][row_bytes]
+    const void* x_scales;               // [num_tokens][scale_bytes], or its transpose in 4-byte words
+    const void* extras;                 // [num_tokens][extra_bytes]
+    const void* topk_idx;               // topk: [num_tokens][num_topk][topk_idx_bytes]
+    const void* topk_weights;           // topk: u32[num_tokens][num_topk], raw bits of f32
+    const void* is_token_in_rank;       // layout: u8[num_tokens][num_ranks]
+    const void* num_tokens_per_expert;  // layout: i32[num_experts]
+    void* handle;                       // handle header, then i32 slot[num_tokens][num_ranks]; cached: only read
     CountRecord* record;       // mapped host memory
     FaultRecord* fault;        // mapped host memory
     std::byte* window[kMaxRanks];
@@ -37,8 +47,32 @@ struct CombineCall {
     uint64_t input_offset;  // bytes from the start of the window; a multiple of 128
     const void* handle;
     void* out;           // [num_tokens][combine_row_bytes]
-    FaultRecord* fault;  // mapped host memory
+    void* out_weights;   // u32[num_tokens][num_topk], raw bits of f32; of no tokens where no weights are combined
+    uint64_t weights_offset;  // of the weights in the window; a multiple of 128, 0 for none
+    const void* bias[2];      // [num_tokens][combine_row_bytes]; null where there is none
+    FaultRecord* fault;       // mapped host memory
     std::byte* window[kMaxRanks];
+};
+
+/// Received rows to rows by local expert, in two kernels of as many blocks. No other rank takes part.
+struct ExpertMajorCall {
+    uint32_t grid;
+    uint32_t num_rows;
+    uint32_t num_expert_rows;  // with padding
+    uint32_t pads_zeros;       // 0 or 1
+    const void* handle;
+    const void *recv_x, *recv_x_scales, *recv_extras, *recv_topk_idx, *recv_topk_weights;
+    void* counts;              // u32[grid][num_local_experts]; the first kernel leaves it for the second
+    void *x, *x_scales, *extras, *topk_weights, *slot;
+};
+
+/// Sums of rows by local expert, back to rows as they were received. No other rank takes part.
+struct ExpertSumCall {
+    uint32_t grid;
+    uint32_t num_rows;
+    uint32_t num_expert_rows;
+    const void *y, *slot;
+    void* sums;
 };
 
 /// The query kernel: who would receive what. No other rank takes part.
@@ -46,7 +80,7 @@ struct DispatchLayoutCall {
     uint32_t rank_idx;
     uint32_t num_tokens;
     uint32_t record_tag;
-    const void* topk_idx;         // i64[num_tokens][num_topk]
+    const void* topk_idx;         // [num_tokens][num_topk][topk_idx_bytes]
     void* num_tokens_per_rank;    // i32[num_ranks]
     void* num_tokens_per_expert;  // i32[num_experts]
     void* is_token_in_rank;       // u8[num_tokens][num_ranks]
@@ -64,6 +98,7 @@ struct Launch {
 struct Module {
     const char* name;
     const char* spec_hash;
+    const char *row_type, *combine_type;  // of the elements that dispatch and combine move, as specs name them
     uint32_t num_ranks;
     uint32_t num_channels;
     uint32_t num_experts;
@@ -79,9 +114,21 @@ struct Module {
     uint64_t record_bytes;  // a CountRecord and the counts that follow it
     uint64_t row_bytes;
     uint64_t combine_row_bytes;
+    uint64_t topk_idx_bytes;
+    uint64_t scale_bytes;  // of one token; 0 where rows have no scales
+    uint64_t scale_column_words;  // from one column of received scales to the next; 0 where they lie in rows
+    uint64_t extra_bytes;  // of one token
+    uint32_t num_biases;   // that a combine may have
+    uint32_t num_rank_counts;  // that a record has behind those per expert; 0 where rows have no gaps
+    bool has_without_topk, has_cached, has_worst_tokens, has_combine_weights;
+    std::vector<const KernelEntry*> kernels;
     Launch (*dispatch)(const DispatchCall& call);
     Launch (*combine)(const CombineCall& call);
     Launch (*dispatch_layout)(const DispatchLayoutCall& call);
+    // Null where the spec has no expert-major.
+    Launch (*expert_counts)(const ExpertMajorCall& call);
+    Launch (*expert_major)(const ExpertMajorCall& call);
+    Launch (*expert_sum)(const ExpertSumCall& call);
     /// Sets the control words of a window as if `epoch` calls had been made; takes a host pointer.
     void (*reset_control)(std::byte* window, uint32_t epoch);
 };

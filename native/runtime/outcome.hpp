@@ -18,6 +18,7 @@ struct Finished {};
 struct Counts {
     uint32_t num_recv_tokens;
     std::vector<int32_t> num_tokens_per_expert;  // [num_local_experts]
+    std::vector<int32_t> num_tokens_per_rank;    // [num_rank_counts]
 };
 
 /// Bytes in ordinary host memory.

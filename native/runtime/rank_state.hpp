@@ -9,7 +9,9 @@
 
 #include "runtime/arena.hpp"
 #include "runtime/backend.hpp"
+#include "runtime/event_pool.hpp"
 #include "runtime/operation.hpp"
+#include "runtime/stream_table.hpp"
 
 namespace epgen {
 
@@ -26,10 +28,13 @@ struct RankState {
     uint32_t rank_idx;
     RankMemory memory;
     Arena arena;
-    std::deque<OperationPtr> waiting;   // accepted, but a count record has to become free first
-    std::deque<OperationPtr> appended;  // on the stream, not ended
+    StreamTable streams;
+    EventPool events{};
+    std::deque<OperationPtr> waiting;   // accepted, but a count record or an event has to become free first
+    std::deque<OperationPtr> appended;  // on a stream, not ended
     std::deque<OperationPtr> stopped;   // ended without a result of their own; told when the cause is known
     std::array<OperationPtr, kNumCountRecords> records;  // who holds which count record
+    std::array<std::weak_ptr<const GraphRecord>, kNumGraphRecords> graph_records{};  // with graphs that live or run
     std::optional<Error> unreported;    // of a call that ended; told with the next transfer that is performed
     LaunchCounters launched;
     uint64_t num_collectives = 0;  // calls accepted since the group was opened or reset

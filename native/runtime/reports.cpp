@@ -57,6 +57,18 @@ Error expert_index_error(uint32_t rank_idx, const CountRecord& record, uint32_t 
             }};
 }
 
+Error worst_tokens_error(uint32_t rank_idx, const CountRecord& record, uint32_t num_worst_tokens) {
+    return {ErrorCode::argument,
+            "Expected at most numWorstTokens, " + std::to_string(num_worst_tokens) + ", rows but rank " +
+                std::to_string(rank_idx) + " received " + std::to_string(record.num_recv_tokens),
+            Value::Fields{
+                {"kind", "worst-tokens"},
+                {"rank", rank_idx},
+                {"numWorstTokens", num_worst_tokens},
+                {"numRecvTokens", record.num_recv_tokens},
+            }};
+}
+
 Error timeout_error(std::vector<FaultRecord> records, double waited_ms, std::vector<uint32_t> idle_ranks) {
     // A rank that only followed another one says nothing about the cause.
     std::ranges::stable_sort(records, {}, [](const FaultRecord& record) { return record.reason != kDeadlinePassed; });

@@ -17,11 +17,13 @@ constexpr uint32_t kMaxThreads = 1024;
 struct Launch {
     Kernel kernel;
     uint32_t rank_idx;
+    uint32_t stream_idx;
     std::vector<uint32_t> unstarted;  // block indices, next one last
     uint32_t num_resident = 0;
     uint32_t num_in_flight = 0;  // copies and stores of its threads, not complete
     bool trickles = false;
 
+    StreamId stream() const { return {rank_idx, stream_idx}; }
     bool is_over() const { return unstarted.empty() && num_resident == 0 && num_in_flight == 0; }
 };
 

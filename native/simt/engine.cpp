@@ -46,11 +46,16 @@ Engine::Engine(MachineOptions options)
       options_(with_watch_room(std::move(options))),
       stacks_(options_.stack_bytes),
       runnable_(schedule),
-      streams_(options_.num_ranks) {
+      streams_(std::min(options_.num_ranks, kMostRanks)) {
+    for (uint32_t rank_idx = 0; rank_idx < streams_.size(); ++rank_idx) streams_[rank_idx].id = {rank_idx, 0};
     if (options_.num_ranks == 0 || options_.num_ranks > kMostRanks) {
         throw std::invalid_argument("expected 1 to 64 ranks but received " + std::to_string(options_.num_ranks));
     }
     if (options_.weak_yield_one_in == 0) throw std::invalid_argument("expected weak_yield_one_in of at least 1");
+    if (options_.check_races && options_.num_ranks > check::Checker::kMaxRanks) {
+        throw std::invalid_argument("expected at most 8 ranks, for races to be checked, but received " +
+                                    std::to_string(options_.num_ranks));
+    }
     if (options_.check_races) {
         owned_checker_ = std::make_unique<check::Checker>(options_.num_ranks, [this](const RaceReport& report) {
             if (options_.tracer != nullptr) options_.tracer->race(now(), report);
@@ -88,15 +93,20 @@ void Engine::run() {
     current = nullptr;
 }
 
-void Engine::enqueue(uint32_t rank_idx, Task task) {
-    if (rank_idx >= options_.num_ranks) {
+void Engine::enqueue(StreamId stream, Task task) {
+    if (stream.rank_idx >= options_.num_ranks) {
         throw std::invalid_argument("expected a rank below " + std::to_string(options_.num_ranks) + " but received " +
-                                    std::to_string(rank_idx));
+                                    std::to_string(stream.rank_idx));
+    }
+    const uint32_t num_streams = options_.check_races ? check::Checker::kMaxStreams : kMostStreams;
+    if (stream.stream_idx >= num_streams) {
+        throw std::invalid_argument("expected a stream below " + std::to_string(num_streams) + " but received " +
+                                    std::to_string(stream.stream_idx));
     }
     if (const auto* kernel = std::get_if<Kernel>(&task)) check_launch(*kernel, options_.check_races);
     {
         std::lock_guard lock(mutex_);
-        inbox_.push_back({Message::Kind::task, rank_idx, std::move(task)});
+        inbox_.push_back({Message::Kind::task, stream, std::move(task)});
         has_mail_ = true;
     }
     changed_.notify_all();
@@ -105,7 +115,7 @@ void Engine::enqueue(uint32_t rank_idx, Task task) {
 void Engine::reset() {
     {
         std::lock_guard lock(mutex_);
-        inbox_.push_back({Message::Kind::reset, 0, Delay{0}});
+        inbox_.push_back({Message::Kind::reset, {}, Delay{0}});
         has_mail_ = true;
     }
     changed_.notify_all();
@@ -115,6 +125,14 @@ void Engine::hold(int change) {
     {
         std::lock_guard lock(mutex_);
         num_holds_ += change;
+    }
+    changed_.notify_all();
+}
+
+void Engine::wake_waits() {
+    {
+        std::lock_guard lock(mutex_);
+        wake_requested_ = true;
     }
     changed_.notify_all();
 }
@@ -139,7 +157,7 @@ void Engine::receive() {
             if (weak_memory != nullptr) weak_memory->add_region(regions_[num_known_regions_]);
         }
         for (const Message& message : messages) {
-            if (message.kind == Message::Kind::task) idle_mask_ &= ~(uint64_t{1} << message.rank_idx);
+            if (message.kind == Message::Kind::task) idle_mask_ &= ~(uint64_t{1} << message.stream.rank_idx);
         }
     }
     // Whoever enqueues only now may have waited for everything before.
@@ -150,7 +168,7 @@ void Engine::receive() {
         } else if (is_faulted_ || aborting) {
             drop(std::move(message.task));
         } else {
-            streams_[message.rank_idx].queue.push_back(std::move(message.task));
+            stream_of(message.stream).queue.push_back(std::move(message.task));
         }
     }
 }
@@ -159,11 +177,29 @@ bool Engine::is_idle() const {
     return std::all_of(streams_.begin(), streams_.end(), [](const Stream& stream) { return stream.is_idle(); });
 }
 
+Stream& Engine::stream_of(StreamId id) {
+    if (id.stream_idx == 0) return streams_[id.rank_idx];
+    const auto found = std::ranges::find(streams_, id, &Stream::id);
+    if (found != streams_.end()) return *found;
+    Stream& added = streams_.emplace_back();
+    added.id = id;
+    return added;
+}
+
+uint64_t Engine::idle_ranks_mask() const {
+    uint64_t mask = 0;
+    for (uint32_t rank_idx = 0; rank_idx < options_.num_ranks; ++rank_idx) mask |= uint64_t{1} << rank_idx;
+    for (const Stream& stream : streams_) {
+        if (!stream.is_idle()) mask &= ~(uint64_t{1} << stream.id.rank_idx);
+    }
+    return mask;
+}
+
 std::vector<uint32_t> Engine::idle_ranks() const {
     std::lock_guard lock(mutex_);
     uint64_t mask = idle_mask_;
     for (const Message& message : inbox_) {
-        if (message.kind == Message::Kind::task) mask &= ~(uint64_t{1} << message.rank_idx);
+        if (message.kind == Message::Kind::task) mask &= ~(uint64_t{1} << message.stream.rank_idx);
     }
     std::vector<uint32_t> idle;
     for (uint32_t rank_idx = 0; rank_idx < options_.num_ranks; ++rank_idx) {
@@ -173,11 +209,7 @@ std::vector<uint32_t> Engine::idle_ranks() const {
 }
 
 void Engine::publish() {
-    uint64_t mask = 0;
-    for (uint32_t rank_idx = 0; rank_idx < options_.num_ranks; ++rank_idx) {
-        if (streams_[rank_idx].is_idle()) mask |= uint64_t{1} << rank_idx;
-    }
-    idle_mask_ = mask;
+    idle_mask_ = idle_ranks_mask();
     published_.num_steps = num_steps_;
     published_.num_kernels = num_kernels_;
     published_.trace_hash = trace_hash_;

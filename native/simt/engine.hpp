@@ -25,8 +25,9 @@
 
 namespace epgen::simt {
 
-/// One rank's stream: what is queued, and what the head of the queue occupies.
+/// One of a rank's streams: what is queued, and what the head of the queue occupies.
 struct Stream {
+    StreamId id;
     std::deque<Task> queue;
     std::unique_ptr<Launch> launch;
     bool has_timer = false;  // the head of the queue waits for `timer_ns`
@@ -41,9 +42,10 @@ public:
     ~Engine();
 
     // Called from any thread.
-    void enqueue(uint32_t rank_idx, Task task);
+    void enqueue(StreamId stream, Task task);
     void hold(int change);
     void reset();
+    void wake_waits();
     void abort_all();
     std::vector<uint32_t> idle_ranks() const;
     Counters counters() const;
@@ -104,7 +106,7 @@ public:
 private:
     struct Message {
         enum class Kind { task, reset } kind;
-        uint32_t rank_idx;
+        StreamId stream;
         Task task;
     };
 
@@ -113,16 +115,19 @@ private:
     void receive();
     /// No stream has anything to do.
     bool is_idle() const;
+    /// A rank whose bit is set has no stream with anything to do.
+    uint64_t idle_ranks_mask() const;
+    Stream& stream_of(StreamId id);
     void publish();
 
     // Streams
     void advance_streams();
-    bool advance(uint32_t rank_idx);
+    bool advance(Stream& stream);
     bool advance_held();
-    void perform(uint32_t rank_idx, Task task);
+    void perform(Stream& stream, Task task);
     bool wait_for_timer(Stream& stream, uint64_t delay_ns);
     bool jump_to_timer();
-    void finish_launch(uint32_t rank_idx);
+    void finish_launch(Stream& stream);
     void drop(Task task);
     void drop_queued();
 
@@ -166,7 +171,7 @@ private:
     std::map<uint32_t, std::vector<std::byte*>> free_shared_;
     std::vector<std::byte*> all_shared_;
     BulkCopies copies_;
-    std::vector<Stream> streams_;
+    std::vector<Stream> streams_;  // stream 0 of every rank, then others in the order of their first tasks
     std::vector<MemoryRegion> regions_;
     std::size_t num_known_regions_ = 0;  // the first ones, which the detectors know
     uint16_t page_waiters_[256] = {};
@@ -181,6 +186,7 @@ private:
     uint32_t num_in_flight_ = 0;  // copies and stores
     uint32_t flight_countdown_ = 1;
     bool is_faulted_ = false;  // until reset
+    bool event_was_reached_ = false;  // and streams that wait for it have not looked
     std::optional<FaultReport> fault_;
     Block* ended_block_ = nullptr;
     void (Engine::*scheduler_call_)() = nullptr;
@@ -193,6 +199,7 @@ private:
     bool stopping_ = false;
     std::atomic<bool> has_mail_ = false;
     std::atomic<bool> abort_requested_ = false;
+    std::atomic<bool> wake_requested_ = false;
     std::atomic<uint64_t> idle_mask_ = 0;
     struct {
         std::atomic<uint64_t> num_steps{0}, num_kernels{0}, trace_hash{0}, now_ns{0};

@@ -1,9 +1,9 @@
 // The SIMT emulator: runs the kernels of a group of ranks on one thread of its own, one fiber per CUDA thread.
 //
-// Each rank has a FIFO stream of tasks that lives across calls; ranks run their streams independently of each other,
-// in an order that follows from the seed. Time is virtual: it advances with every step of the scheduler and jumps when
-// only a timer is left. It advances with real time only while every kernel waits and a rank has nothing to do, since
-// then only the caller's next task can help.
+// Each rank has FIFO streams of tasks that live across calls; all streams run independently of each other, except where
+// events order them, in an order that follows from the seed. Time is virtual: it advances with every step of the
+// scheduler and jumps when only a timer is left. It advances with real time only while every kernel waits and a rank
+// has nothing to do, since then only the caller's next task can help.
 #pragma once
 
 #include <cstdint>
@@ -72,8 +72,11 @@ public:
     Machine(const Machine&) = delete;
     Machine& operator=(const Machine&) = delete;
 
-    /// Appends to the rank's stream and returns at once. Throws std::invalid_argument for an unknown rank and for a
-    /// launch that no GPU would take (empty grid, threads not a multiple of 32 up to 1024, too much shared memory).
+    /// Appends to the stream and returns at once; a stream is there from its first task on. Throws
+    /// std::invalid_argument for an unknown rank, a stream that is too many and for a launch that no GPU would take
+    /// (empty grid, threads not a multiple of 32 up to 1024, too much shared memory).
+    void enqueue(StreamId stream, Task task);
+    /// On the rank's stream 0.
     void enqueue(uint32_t rank_idx, Task task);
 
     /// While held, the machine takes no new tasks: what is enqueued in between starts together, and the schedule
@@ -83,6 +86,9 @@ public:
 
     /// Makes a machine that faulted accept tasks again; takes effect in order with enqueue. Memory is left as it is.
     void reset();
+
+    /// Lets all waits of running kernels look at their abort words, which somebody has set.
+    void wake_waits();
 
     /// Drops queued tasks and makes all waits of running kernels, now and later, give up with reason 2.
     /// Final: tasks that are enqueued afterwards are dropped.

@@ -177,7 +177,7 @@ void Engine::act_on_fault() {
     }
     if (tracer != nullptr) {
         tracer->fault(now(), report);
-        for (const auto& launch : launches) tracer->kernel_ends(now(), launch->rank_idx);
+        for (const auto& launch : launches) tracer->kernel_ends(now(), launch->stream());
     }
     deliver_races();
     publish();

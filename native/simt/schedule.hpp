@@ -12,6 +12,7 @@
 namespace epgen::simt {
 
 constexpr uint32_t kMostRanks = 64;
+constexpr uint32_t kMostStreams = 64;  // of a rank
 
 class Schedule {
 public:

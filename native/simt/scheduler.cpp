@@ -207,7 +207,8 @@ void Engine::sleep_until(uint64_t deadline_ns) {
     {
         std::unique_lock lock(mutex_);
         const auto has_news = [this] {
-            return stopping_ || abort_requested_ != aborting || (!inbox_.empty() && (num_holds_ == 0 || aborting));
+            return stopping_ || abort_requested_ != aborting || wake_requested_ ||
+                   (!inbox_.empty() && (num_holds_ == 0 || aborting));
         };
         if (deadline_ns == kNoDeadline) {
             changed_.wait(lock, has_news);
@@ -228,6 +229,7 @@ void Engine::look_around() {
         drop_queued();
         wake_all();
     }
+    if (wake_requested_.exchange(false)) wake_all();
     if (has_mail_) receive();
     advance_streams();
     start_blocks();
@@ -276,11 +278,8 @@ bool Engine::take_turn() {
     }
     if (jump_to_timer()) return true;
     bool runs = false;
-    bool is_idle = false;
-    for (const Stream& stream : streams_) {
-        runs |= stream.launch != nullptr;
-        is_idle |= stream.is_idle();
-    }
+    for (const Stream& stream : streams_) runs |= stream.launch != nullptr;
+    const bool is_idle = idle_ranks_mask() != 0;
     if (!runs) {
         const bool ends = [this] {
             std::lock_guard lock(mutex_);

@@ -1,4 +1,4 @@
-// Ranks' streams: one task at a time, in order.
+// Streams: one task at a time, in order.
 #include <cstring>
 
 #include "simt/engine.hpp"
@@ -23,16 +23,19 @@ struct Overloaded : Cases... {
 }  // namespace
 
 void Engine::advance_streams() {
-    for (uint32_t rank_idx = 0; rank_idx < options_.num_ranks; ++rank_idx) {
-        while (!schedule.holds_back_rank(rank_idx) && advance(rank_idx)) {
+    do {
+        event_was_reached_ = false;
+        for (Stream& stream : streams_) {
+            while (!schedule.holds_back_rank(stream.id.rank_idx) && advance(stream)) {
+            }
         }
-    }
+    } while (event_was_reached_);
 }
 
 /// Lets the stream of a rank that is held back take one task; whether it did.
 bool Engine::advance_held() {
-    for (uint32_t rank_idx = 0; rank_idx < options_.num_ranks; ++rank_idx) {
-        if (schedule.holds_back_rank(rank_idx) && advance(rank_idx)) return true;
+    for (Stream& stream : streams_) {
+        if (schedule.holds_back_rank(stream.id.rank_idx) && advance(stream)) return true;
     }
     return false;
 }
@@ -49,32 +52,34 @@ bool Engine::wait_for_timer(Stream& stream, uint64_t delay_ns) {
 }
 
 /// Whether the stream may be able to go on.
-bool Engine::advance(uint32_t rank_idx) {
-    Stream& stream = streams_[rank_idx];
+bool Engine::advance(Stream& stream) {
     if (stream.launch != nullptr) {
         if (!stream.launch->is_over()) return false;
-        finish_launch(rank_idx);
+        finish_launch(stream);
         return true;
     }
     if (stream.queue.empty()) return false;
     const Task& head = stream.queue.front();
     if (const auto* delay = std::get_if<Delay>(&head)) {
         if (wait_for_timer(stream, delay->ns)) return false;
+    } else if (const auto* wait = std::get_if<WaitEvent>(&head)) {
+        if (!wait->event->is_reached) return false;
     } else if (std::holds_alternative<Kernel>(head)) {
         if (wait_for_timer(stream, stream.has_timer ? 0 : schedule.start_delay_ns())) return false;
     }
     Task task = std::move(stream.queue.front());
     stream.queue.pop_front();
-    perform(rank_idx, std::move(task));
+    perform(stream, std::move(task));
     return true;
 }
 
-void Engine::perform(uint32_t rank_idx, Task task) {
+void Engine::perform(Stream& stream, Task task) {
+    const auto [rank_idx, stream_idx] = stream.id;
     const auto watch = [&](AccessKind kind, const void* data, uint64_t bytes, const char* what) {
-        if (checker != nullptr) checker->stream_access(rank_idx, kind, data, bytes, what);
+        if (checker != nullptr) checker->stream_access(stream.id, kind, data, bytes, what);
     };
     const auto trace = [&](const char* what, const void* data, uint64_t bytes) {
-        if (tracer != nullptr) tracer->stream_task(now(), rank_idx, what, data, bytes);
+        if (tracer != nullptr) tracer->stream_task(now(), stream.id, what, data, bytes);
     };
     const auto written = [&](const void* to, uint64_t bytes, const char* what) {
         watch(AccessKind::store, to, bytes, what);
@@ -86,14 +91,15 @@ void Engine::perform(uint32_t rank_idx, Task task) {
                        auto launch = std::make_unique<Launch>();
                        launch->kernel = std::move(kernel);
                        launch->rank_idx = rank_idx;
+                       launch->stream_idx = stream_idx;
                        launch->trickles = schedule.trickles();
                        launch->unstarted = schedule.block_order(launch->kernel.grid);
                        schedule.kernel_starts(num_steps_);
                        if (checker != nullptr) checker->kernel_starts(*launch);
                        if (tracer != nullptr) {
-                           tracer->kernel_starts(now(), rank_idx, launch->kernel.entry->name, launch->kernel.grid);
+                           tracer->kernel_starts(now(), stream.id, launch->kernel.entry->name, launch->kernel.grid);
                        }
-                       streams_[rank_idx].launch = std::move(launch);
+                       stream.launch = std::move(launch);
                    },
                    [&](Copy& copy) {
                        if (copy.bytes > 0) std::memmove(copy.to, copy.from, copy.bytes);
@@ -124,19 +130,28 @@ void Engine::perform(uint32_t rank_idx, Task task) {
                        if (callback.on_reached) callback.on_reached(Status::done);
                    },
                    [&](Delay&) { trace("delay", nullptr, 0); },
+                   [&](RecordEvent& record) {
+                       if (checker != nullptr) record.event->known = checker->event_recorded(stream.id);
+                       trace("record event", nullptr, 0);
+                       record.event->is_reached = event_was_reached_ = true;
+                   },
+                   [&](WaitEvent& wait) {
+                       if (checker != nullptr) checker->event_waited(stream.id, wait.event->known);
+                       trace("wait for event", nullptr, 0);
+                   },
                },
                task);
 }
 
-void Engine::finish_launch(uint32_t rank_idx) {
-    const auto launch = std::move(streams_[rank_idx].launch);
+void Engine::finish_launch(Stream& stream) {
+    const auto launch = std::move(stream.launch);
     if (checker != nullptr) checker->kernel_ends(*launch);
     if (weak_memory != nullptr) weak_memory->kernel_ends(*launch);
-    if (tracer != nullptr) tracer->kernel_ends(now(), rank_idx);
+    if (tracer != nullptr) tracer->kernel_ends(now(), stream.id);
     deliver_races();
     ++num_kernels_;
     bool runs = false;
-    for (const Stream& stream : streams_) runs |= stream.launch != nullptr;
+    for (const Stream& other : streams_) runs |= other.launch != nullptr;
     if (!runs) idle_at_timeout_.reset();
     publish();
     if (launch->kernel.on_done) launch->kernel.on_done(aborting ? Status::dropped : Status::done);
@@ -165,6 +180,7 @@ void Engine::drop(Task task) {
                    [](Callback& callback) {
                        if (callback.on_reached) callback.on_reached(Status::dropped);
                    },
+                   [](RecordEvent& record) { record.event->is_reached = true; },
                    [](auto&) {},
                },
                task);

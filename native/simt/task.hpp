@@ -1,4 +1,4 @@
-// Work for one rank's stream.
+// Work for a stream.
 #pragma once
 
 #include <cstddef>
@@ -74,6 +74,32 @@ struct Delay {
     uint64_t ns;
 };
 
-using Task = std::variant<Kernel, Copy, Fill, Upload, Download, Callback, Delay>;
+/// A place that one stream comes to and others wait for. Belongs to the machine thread once it is enqueued.
+struct EventState {
+    bool is_reached = false;
+    uint32_t known = 0;  // what the checker remembers of it
+};
+using Event = std::shared_ptr<EventState>;
+inline Event make_event() { return std::make_shared<EventState>(); }
+
+/// At most once for an event; dropped, it counts as reached.
+struct RecordEvent {
+    Event event;
+};
+
+/// The stream goes on once the event is reached; that may be recorded later.
+struct WaitEvent {
+    Event event;
+};
+
+using Task = std::variant<Kernel, Copy, Fill, Upload, Download, Callback, Delay, RecordEvent, WaitEvent>;
+
+/// One of a rank's streams.
+struct StreamId {
+    uint32_t rank_idx;
+    uint32_t stream_idx;
+
+    bool operator==(const StreamId&) const = default;
+};
 
 }  // namespace epgen::simt

@@ -6,6 +6,7 @@
 
 #include "device/place.cuh"
 #include "simt/access.hpp"
+#include "simt/task.hpp"
 
 namespace epgen::simt {
 
@@ -20,11 +21,12 @@ public:
     virtual ~Tracer() = default;
 
     // Streams
-    virtual void kernel_starts(uint64_t now_ns, uint32_t rank_idx, const char* name, uint32_t grid) = 0;
+    virtual void kernel_starts(uint64_t now_ns, StreamId stream, const char* name, uint32_t grid) = 0;
     /// After its last copy and store is visible, or when a fault abandons it.
-    virtual void kernel_ends(uint64_t now_ns, uint32_t rank_idx) = 0;
-    /// `what` is of static storage: "copy", "fill", "upload", "download", "callback", "delay".
-    virtual void stream_task(uint64_t now_ns, uint32_t rank_idx, const char* what, const void* data,
+    virtual void kernel_ends(uint64_t now_ns, StreamId stream) = 0;
+    /// `what` is of static storage: "copy", "fill", "upload", "download", "callback", "delay", "record event",
+    /// "wait for event".
+    virtual void stream_task(uint64_t now_ns, StreamId stream, const char* what, const void* data,
                              uint64_t bytes) = 0;
     virtual void block_starts(uint64_t now_ns, const Block& block) = 0;
     virtual void block_ends(uint64_t now_ns, const Block& block) = 0;

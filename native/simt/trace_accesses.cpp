@@ -145,7 +145,7 @@ uint64_t TraceEvents::copy_issued(uint64_t now_ns, const BulkCopy& copy) {
         .number("number", static_cast<int64_t>(number));
     if (!copy.is_store) args.hex("mbarrier", reinterpret_cast<uintptr_t>(copy.mbarrier));
     add_address(args, copy.is_store ? copy.to.data : copy.from.data);
-    const uint32_t pid = writer_.stream(copy.rank_idx).pid;
+    const uint32_t pid = writer_.stream(copy.launch->stream()).pid;
     copies_[number] = {pid, copy.name(), "bulk copy", args.str(), now_ns, now_ns, 0, false};
     return number;
 }
@@ -163,7 +163,7 @@ void TraceEvents::copy_visible(uint64_t now_ns, uint64_t number) { end_flight(no
 void TraceEvents::mbarrier_init(uint64_t now_ns, const Fiber& fiber, const void* mbarrier, const char* name,
                                 Place place) {
     remember(now_ns, fiber, place);
-    mbarriers_[mbarrier] = {name, writer_.block(fiber.rank_idx, fiber.block_idx), 0, {}};
+    mbarriers_[mbarrier] = {name, writer_.block(fiber.block->launch->stream(), fiber.block_idx), 0, {}};
 }
 
 void TraceEvents::mbarrier_arrives(uint64_t now_ns, const Fiber& fiber, const void* mbarrier, const char* name,
@@ -197,7 +197,7 @@ void TraceEvents::mbarrier_wait_succeeds(uint64_t now_ns, const Fiber& fiber, co
 
 void TraceEvents::block_meets(uint64_t now_ns, const Fiber& last, Place place) {
     at(now_ns);
-    const TraceRow row = writer_.block(last.rank_idx, last.block_idx);
+    const TraceRow row = writer_.block(last.block->launch->stream(), last.block_idx);
     writer_.instant(now_ns, row, "barrier", "sync_block", thread_args(last, place));
 }
 

@@ -6,13 +6,15 @@
 #include "simt/block.hpp"
 #include "simt/fiber.hpp"
 #include "simt/trace_file.hpp"
+#include "simt/trace_writer.hpp"
 
 namespace epgen::simt {
 
 inline uint64_t warp_key(const Fiber& fiber) {
-    return uint64_t{fiber.rank_idx} << 40 | uint64_t{fiber.block_idx} << 8 | fiber.thread_idx / kWarpLanes;
+    const uint64_t process = process_of(fiber.block->launch->stream());
+    return process << 40 | uint64_t{fiber.block_idx} << 8 | fiber.thread_idx / kWarpLanes;
 }
-inline uint32_t rank_of_key(uint64_t warp_key) { return static_cast<uint32_t>(warp_key >> 40); }
+inline uint32_t process_of_key(uint64_t warp_key) { return static_cast<uint32_t>(warp_key >> 40); }
 
 /// Of a thread at a place.
 uint64_t place_key(uint32_t rank_idx, uint32_t block_idx, uint32_t thread_idx, Place place);

@@ -66,31 +66,31 @@ bool TraceEvents::flush() {
         for (const Wait& wait : waits) closing += TraceWriter::end_event(last_ns_, wait.slice);
     }
     for (const auto& [block, slice] : blocks_) closing += TraceWriter::end_event(last_ns_, slice);
-    for (const auto& [rank_idx, slice] : kernels_) closing += TraceWriter::end_event(last_ns_, slice);
+    for (const auto& [process, slice] : kernels_) closing += TraceWriter::end_event(last_ns_, slice);
     JsonObject notes;
     for (const auto& [name, text] : options_.notes) notes.text(name.c_str(), text);
     return writer_.flush(closing, notes);
 }
 
 TraceRow TraceEvents::row_of(const Fiber& fiber, uint32_t slot) {
-    return writer_.warp(fiber.rank_idx, fiber.block_idx, fiber.thread_idx / kWarpLanes, slot);
+    return writer_.warp(fiber.block->launch->stream(), fiber.block_idx, fiber.thread_idx / kWarpLanes, slot);
 }
 
 // Streams
 
-void TraceEvents::kernel_starts(uint64_t now_ns, uint32_t rank_idx, const char* name, uint32_t grid) {
+void TraceEvents::kernel_starts(uint64_t now_ns, StreamId stream, const char* name, uint32_t grid) {
     at(now_ns);
-    const JsonObject args = JsonObject().number("rank", rank_idx).number("grid", grid);
-    kernels_[rank_idx] = writer_.begin(now_ns, writer_.stream(rank_idx), "kernel", name, args);
+    const JsonObject args = JsonObject().number("rank", stream.rank_idx).number("grid", grid);
+    kernels_[process_of(stream)] = writer_.begin(now_ns, writer_.stream(stream), "kernel", name, args);
 }
 
-void TraceEvents::kernel_ends(uint64_t now_ns, uint32_t rank_idx) {
+void TraceEvents::kernel_ends(uint64_t now_ns, StreamId stream) {
     at(now_ns);
-    const auto kernel = kernels_.find(rank_idx);
+    const auto kernel = kernels_.find(process_of(stream));
     if (kernel == kernels_.end()) return;
     // What a fault has left open.
     std::erase_if(waits_, [&](const auto& entry) {
-        if (rank_of_key(entry.first) != rank_idx) return false;
+        if (process_of_key(entry.first) != process_of(stream)) return false;
         for (const Wait& wait : entry.second) writer_.end(now_ns, wait.slice);
         return true;
     });
@@ -104,12 +104,12 @@ void TraceEvents::kernel_ends(uint64_t now_ns, uint32_t rank_idx) {
     flush();
 }
 
-void TraceEvents::stream_task(uint64_t now_ns, uint32_t rank_idx, const char* what, const void* data,
+void TraceEvents::stream_task(uint64_t now_ns, StreamId stream, const char* what, const void* data,
                               uint64_t bytes) {
     at(now_ns);
-    JsonObject args = JsonObject().number("rank", rank_idx).number("bytes", static_cast<int64_t>(bytes));
+    JsonObject args = JsonObject().number("rank", stream.rank_idx).number("bytes", static_cast<int64_t>(bytes));
     if (data != nullptr) add_address(args, data);
-    writer_.instant(now_ns, writer_.stream(rank_idx), "task", what, args);
+    writer_.instant(now_ns, writer_.stream(stream), "task", what, args);
 }
 
 void TraceEvents::block_starts(uint64_t now_ns, const Block& block) {
@@ -119,7 +119,7 @@ void TraceEvents::block_starts(uint64_t now_ns, const Block& block) {
                                 .number("rank", launch.rank_idx)
                                 .number("block", block.block_idx)
                                 .number("threads", block.num_threads());
-    const TraceRow row = writer_.block(launch.rank_idx, block.block_idx);
+    const TraceRow row = writer_.block(launch.stream(), block.block_idx);
     blocks_[&block] = writer_.begin(now_ns, row, "block", launch.kernel.entry->name, args);
 }
 
@@ -173,7 +173,7 @@ void TraceEvents::fault(uint64_t now_ns, const FaultReport& report) {
                                 .text("message", report.message)
                                 .json("places", places_of(report.waiting));
     const std::string name = std::string("fault: ") + fault_kind_name(report.kind);
-    writer_.finding(now_ns, writer_.stream(report.rank_idx), "fault", name, args);
+    writer_.finding(now_ns, writer_.stream({report.rank_idx, 0}), "fault", name, args);
     flush();
 }
 
@@ -195,7 +195,7 @@ void TraceEvents::race(uint64_t now_ns, const RaceReport& report) {
     const std::string places = "[" + side_of(report.first, now_ns) + "," + side_of(report.second, now_ns) + "]";
     const JsonObject args =
         JsonObject().text("message", report.text()).text("remedy", report.remedy).json("places", places);
-    writer_.finding(now_ns, writer_.stream(report.second.rank_idx), "race", "race", args);
+    writer_.finding(now_ns, writer_.stream({report.second.rank_idx, 0}), "race", "race", args);
 }
 
 }  // namespace epgen::simt

@@ -1,8 +1,8 @@
 // Writes a run as trace events, for ui.perfetto.dev and for epgen's space-time diagram.
 //
-// A process is a rank. Its threads are the rank's stream, each block, and per warp one for what its lanes do and as
-// many as its waits overlap. Lanes of a warp that wait for the same thing share a slice, and of those that pass the
-// same mbarrier phase only the first is written. Stores and bulk copies on their way are async slices; a flow arrow
+// A process is a stream of a rank. Its threads are the stream itself, each block, and per warp one for what its lanes
+// do and as many as its waits overlap. Lanes of a warp that wait for the same thing share a slice, and of those that pass
+// the same mbarrier phase only the first is written. Stores and bulk copies on their way are async slices; a flow arrow
 // leads from a store to every wait that saw it. cli/diagram/trace.ts says what the arguments of events are called.
 #pragma once
 
@@ -37,9 +37,9 @@ public:
     explicit TraceEvents(TraceOptions options);
     ~TraceEvents() override;
 
-    void kernel_starts(uint64_t now_ns, uint32_t rank_idx, const char* name, uint32_t grid) override;
-    void kernel_ends(uint64_t now_ns, uint32_t rank_idx) override;
-    void stream_task(uint64_t now_ns, uint32_t rank_idx, const char* what, const void* data, uint64_t bytes) override;
+    void kernel_starts(uint64_t now_ns, StreamId stream, const char* name, uint32_t grid) override;
+    void kernel_ends(uint64_t now_ns, StreamId stream) override;
+    void stream_task(uint64_t now_ns, StreamId stream, const char* what, const void* data, uint64_t bytes) override;
     void block_starts(uint64_t now_ns, const Block& block) override;
     void block_ends(uint64_t now_ns, const Block& block) override;
     void parks(uint64_t now_ns, const Fiber& fiber) override;
@@ -110,7 +110,7 @@ private:
     TraceWriter writer_;
     uint64_t last_ns_ = 0;
     uint64_t last_number_ = 0;
-    std::unordered_map<uint32_t, TraceSlice> kernels_;  // by rank
+    std::unordered_map<uint32_t, TraceSlice> kernels_;  // by process
     std::unordered_map<const Block*, TraceSlice> blocks_;
     std::unordered_map<uint64_t, std::vector<Wait>> waits_;  // by warp
     Flights stores_, copies_;

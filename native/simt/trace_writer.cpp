@@ -6,7 +6,7 @@ namespace {
 
 constexpr uint64_t kStepNs = 1;
 // Numbers of processes and threads are all different, and 0 means another thing to viewers.
-constexpr uint32_t kRowsOfRank = 10'000'000;
+constexpr uint64_t kRowsOfRank = 10'000'000;
 constexpr uint32_t kRowsOfBlock = 1100;
 constexpr uint32_t kRowsOfWarp = 33;
 
@@ -16,39 +16,43 @@ JsonObject metadata(const char* what, uint32_t pid) {
 
 JsonObject with_args(JsonObject event, const JsonObject& args) { return event.json("args", args.str()); }
 
-JsonObject rank_name(uint32_t pid) {
-    return with_args(metadata("process_name", pid), JsonObject().text("name", "rank " + std::to_string(pid - 1)));
+JsonObject process_name(uint32_t pid) {
+    const uint32_t stream_idx = (pid - 1) / kMostRanks;
+    std::string name = "rank " + std::to_string((pid - 1) % kMostRanks);
+    if (stream_idx > 0) name += " stream " + std::to_string(stream_idx);
+    return with_args(metadata("process_name", pid), JsonObject().text("name", name));
 }
 
 }  // namespace
 
 TraceWriter::TraceWriter(const std::string& path, const std::string& process, uint64_t max_bytes)
-    : file_(path, JsonObject().text("process", process), rank_name(1)), max_bytes_(max_bytes), named_{1} {}
+    : file_(path, JsonObject().text("process", process), process_name(1)), max_bytes_(max_bytes), named_{1} {}
 
 // Rows
 
 TraceRow TraceWriter::named(TraceRow row, const std::string& name) {
-    if (named_.insert(row.pid).second) file_.add(rank_name(row.pid));
+    if (named_.insert(row.pid).second) file_.add(process_name(row.pid));
+    const auto tid = static_cast<int64_t>(row.tid);
     if (named_.insert(row.tid).second) {
-        file_.add(with_args(metadata("thread_name", row.pid).number("tid", row.tid), JsonObject().text("name", name)));
-        file_.add(with_args(metadata("thread_sort_index", row.pid).number("tid", row.tid),
-                            JsonObject().number("sort_index", row.tid)));
+        file_.add(with_args(metadata("thread_name", row.pid).number("tid", tid), JsonObject().text("name", name)));
+        file_.add(with_args(metadata("thread_sort_index", row.pid).number("tid", tid),
+                            JsonObject().number("sort_index", tid)));
     }
     return row;
 }
 
-TraceRow TraceWriter::stream(uint32_t rank_idx) {
-    const uint32_t pid = rank_idx + 1;
+TraceRow TraceWriter::stream(StreamId stream) {
+    const uint32_t pid = process_of(stream) + 1;
     return named({pid, pid * kRowsOfRank}, "stream");
 }
 
-TraceRow TraceWriter::block(uint32_t rank_idx, uint32_t block_idx) {
-    const uint32_t pid = rank_idx + 1;
+TraceRow TraceWriter::block(StreamId stream, uint32_t block_idx) {
+    const uint32_t pid = process_of(stream) + 1;
     return named({pid, pid * kRowsOfRank + (block_idx + 1) * kRowsOfBlock}, "block " + std::to_string(block_idx));
 }
 
-TraceRow TraceWriter::warp(uint32_t rank_idx, uint32_t block_idx, uint32_t warp_idx, uint32_t slot) {
-    const TraceRow all = block(rank_idx, block_idx);
+TraceRow TraceWriter::warp(StreamId stream, uint32_t block_idx, uint32_t warp_idx, uint32_t slot) {
+    const TraceRow all = block(stream, block_idx);
     std::string name = "block " + std::to_string(block_idx) + " warp " + std::to_string(warp_idx);
     if (slot > 0) name += " waits";
     if (slot > 1) name += " (" + std::to_string(slot) + ")";
@@ -64,7 +68,7 @@ JsonObject TraceWriter::event(const char* phase, std::string_view name, const ch
         .text("name", name)
         .text("cat", category)
         .number("pid", row.pid)
-        .number("tid", row.tid)
+        .number("tid", static_cast<int64_t>(row.tid))
         .time("ts", now_ns);
 }
 
@@ -72,7 +76,7 @@ bool TraceWriter::has_room(uint64_t now_ns) {
     if (!is_full_ && file_.size() >= max_bytes_) {
         is_full_ = true;
         const std::string name = "full: the rest is left out after " + std::to_string(max_bytes_) + " bytes";
-        finding(now_ns, stream(0), "trace", name, {});
+        finding(now_ns, stream({0, 0}), "trace", name, {});
     }
     if (is_full_) ++num_left_out_;
     return !is_full_;

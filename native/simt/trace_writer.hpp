@@ -6,14 +6,19 @@
 #include <string_view>
 #include <unordered_set>
 
+#include "simt/schedule.hpp"
+#include "simt/task.hpp"
 #include "simt/trace_file.hpp"
 
 namespace epgen::simt {
 
+/// A stream among the processes of the picture.
+constexpr uint32_t process_of(StreamId stream) { return stream.stream_idx * kMostRanks + stream.rank_idx; }
+
 /// A row of the picture.
 struct TraceRow {
     uint32_t pid;
-    uint32_t tid;
+    uint64_t tid;
 };
 
 /// Something that has begun in a row.
@@ -28,10 +33,10 @@ public:
     /// Throws std::system_error when the file can't be written.
     TraceWriter(const std::string& path, const std::string& process, uint64_t max_bytes);
 
-    TraceRow stream(uint32_t rank_idx);
-    TraceRow block(uint32_t rank_idx, uint32_t block_idx);
+    TraceRow stream(StreamId stream);
+    TraceRow block(StreamId stream, uint32_t block_idx);
     /// `slot` 0 for what the lanes of a warp do, others for its waits, of which several may overlap.
-    TraceRow warp(uint32_t rank_idx, uint32_t block_idx, uint32_t warp_idx, uint32_t slot);
+    TraceRow warp(StreamId stream, uint32_t block_idx, uint32_t warp_idx, uint32_t slot);
 
     TraceSlice begin(uint64_t now_ns, TraceRow row, const char* category, const char* name, const JsonObject& args);
     void end(uint64_t now_ns, const TraceSlice& slice, const JsonObject& args = {});
@@ -63,7 +68,7 @@ private:
     const uint64_t max_bytes_;
     uint64_t num_left_out_ = 0;
     bool is_full_ = false;
-    std::unordered_set<uint32_t> named_;
+    std::unordered_set<uint64_t> named_;
 };
 
 }  // namespace epgen::simt

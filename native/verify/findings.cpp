@@ -25,11 +25,18 @@ void Findings::add(Finding finding) {
 std::string Findings::call_text(uint32_t call_idx) const {
     const Call& call = sequence_.calls[call_idx];
     const std::string number = "call " + std::to_string(call_idx + 1) + " of " + std::to_string(sequence_.num_calls);
-    if (call.is_dispatch) return number + ", dispatch";
+    if (call.is_dispatch) {
+        switch (sequence_.dispatches[call.idx].mode) {
+            case DispatchMode::topk: return number + ", dispatch";
+            case DispatchMode::layout: return number + ", dispatch from a layout";
+            case DispatchMode::cached: return number + ", dispatch from a handle";
+        }
+    }
     switch (sequence_.combines[call.idx].from) {
         case CombineFrom::output: return number + ", combine";
         case CombineFrom::received: return number + ", combine of rows in place";
         case CombineFrom::rewritten: return number + ", combine of rows rewritten in place";
+        case CombineFrom::experts: return number + ", combine of sums over experts";
     }
     return number;
 }

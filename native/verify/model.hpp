@@ -2,6 +2,7 @@
 // Results are written over what the caller keeps, so that vectors keep their memory from one call to the next.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -10,36 +11,64 @@
 
 namespace model {
 
+/// What combine sums.
+enum class Element { bf16, f16, f32 };
+
 struct Shape {
     uint32_t num_ranks;
     uint32_t num_experts;
     uint32_t num_topk;
     uint32_t num_channels;
     uint32_t hidden;
+    uint32_t row_bytes;                       // of a row that dispatch moves
+    uint32_t max_tokens_per_rank;
+    Element combine_element = Element::bf16;
+    uint32_t num_scale_words = 0;             // of a token
+    bool has_scale_columns = false;           // [word][token], else [token][word]
+    uint32_t num_extra_words = 0;             // of a token
+    bool is_slotted = false;
 
     uint32_t num_local_experts() const { return num_experts / num_ranks; }
+    uint32_t max_recv_tokens() const { return num_ranks * max_tokens_per_rank; }
+    uint32_t combine_row_bytes() const { return hidden * (combine_element == Element::f32 ? 4 : 2); }
 };
 
 /// What one rank sends.
 struct Input {
     uint32_t num_tokens;
-    std::vector<uint16_t> x;             // [num_tokens][hidden]
+    std::vector<uint8_t> x;              // [num_tokens][row_bytes]
+    std::vector<uint32_t> x_scales;      // [num_tokens][num_scale_words], or its transpose
+    std::vector<uint32_t> extras;        // [num_tokens][num_extra_words]
     std::vector<int64_t> topk_idx;       // [num_tokens][num_topk]
     std::vector<uint32_t> topk_weights;  // [num_tokens][num_topk]
 };
 
-/// What one rank receives, and what it keeps for combine and for the caller.
+/// Received rows that follow each other without a gap.
+struct Segment {
+    uint32_t first_row;
+    uint32_t num_rows;
+    uint32_t capacity;   // rows that belong to it, with those that nobody sent
+    uint32_t first_arrival;
+};
+
+/// What one rank receives, and what it keeps for combine and for the caller. Rows are numbered in the order of
+/// arrival, by source, then token; where they lie is told by `segments` and `slot`.
 struct Received {
     uint32_t num_rows = 0;
-    std::vector<uint16_t> x;                    // [num_rows][hidden]
-    std::vector<int64_t> topk_idx;              // [num_rows][num_topk]
-    std::vector<uint32_t> topk_weights;         // [num_rows][num_topk]
-    std::vector<int32_t> src_idx;               // [num_rows]
+    std::vector<Segment> segments;
+    std::vector<uint8_t> x;                      // [num_rows][row_bytes]
+    std::vector<uint32_t> x_scales;              // [num_rows][num_scale_words], or its transpose
+    std::vector<uint32_t> extras;                // [num_rows][num_extra_words]
+    std::vector<int64_t> topk_idx;               // [num_rows][num_topk]
+    std::vector<uint32_t> topk_weights;          // [num_rows][num_topk]
+    std::vector<int32_t> src_idx;                // [num_rows]
     std::vector<int32_t> num_tokens_per_expert;  // [num_local_experts], by those who chose it
-    std::vector<int32_t> rank_prefix;           // [source][destination] inclusive over sources
-    std::vector<int32_t> channel_prefix;        // [destination][channel] inclusive over channels
-    std::vector<int32_t> recv_channel_prefix;   // [source][channel] exclusive, within the source's rows
-    std::vector<int32_t> slot;                  // [token][rank] or -1
+    std::vector<int32_t> num_tokens_per_rank;    // [source]
+    std::vector<int32_t> rank_prefix;            // [source][destination] inclusive over sources
+    std::vector<int32_t> channel_prefix;         // [destination][channel] inclusive over channels
+    std::vector<int32_t> recv_channel_prefix;    // [source][channel] exclusive, within the source's rows
+    std::vector<int32_t> slot;                   // [token][rank] its row there, or -1
+    std::vector<int32_t> arrival;                // [token][rank] the same among the rows that came
 };
 
 /// A rank's own routing, as the layout query tells it.
@@ -48,6 +77,16 @@ struct Layout {
     std::vector<int32_t> num_tokens_per_expert;
     std::vector<uint8_t> is_token_in_rank;
     int64_t first_bad_choice = -1;  // token * num_topk + choice, or -1
+};
+
+/// Received rows, one for each selection, grouped by local expert.
+struct Grouped {
+    uint32_t num_rows = 0;               // with padding
+    std::vector<uint8_t> x;              // [num_rows][row_bytes]
+    std::vector<uint32_t> x_scales;      // [num_rows][num_scale_words], or its transpose
+    std::vector<uint32_t> extras;        // [num_rows][num_extra_words]
+    std::vector<uint32_t> topk_weights;  // [num_rows]
+    std::vector<int32_t> slot;           // [received row][num_topk] row of each selection, or -1
 };
 
 inline bool names_expert(const Shape& shape, int64_t expert) { return expert >= 0 && expert < shape.num_experts; }
@@ -81,6 +120,42 @@ inline uint32_t channel_of_token(const Shape& shape, const Input& input, uint32_
     return token_idx / ((input.num_tokens + shape.num_channels - 1) / shape.num_channels);
 }
 
+/// Where word `word` of the scales of row `row` lies among those of `num_rows`.
+inline size_t scale_at(const Shape& shape, size_t num_rows, size_t row, size_t word) {
+    return shape.has_scale_columns ? word * num_rows + row : row * shape.num_scale_words + word;
+}
+
+/// Rows or tokens, and all that lies beside each whatever its experts are.
+template <class Vectors>
+void copy_row(const Shape& shape, const auto& from, size_t num_from, size_t from_row, Vectors& to, size_t num_to,
+              size_t to_row) {
+    std::copy_n(&from.x[from_row * shape.row_bytes], shape.row_bytes, &to.x[to_row * shape.row_bytes]);
+    for (uint32_t word = 0; word < shape.num_scale_words; ++word) {
+        to.x_scales[scale_at(shape, num_to, to_row, word)] = from.x_scales[scale_at(shape, num_from, from_row, word)];
+    }
+    for (uint32_t word = 0; word < shape.num_extra_words; ++word) {
+        to.extras[to_row * shape.num_extra_words + word] = from.extras[from_row * shape.num_extra_words + word];
+    }
+}
+
+/// Sends rows along a routing that `results` have: where a token arrives, and how many do.
+inline void move_rows(const Shape& shape, const std::vector<Input>& inputs, std::vector<Received>& results) {
+    for (Received& receiver : results) {
+        receiver.x.resize(size_t{receiver.num_rows} * shape.row_bytes);
+        receiver.x_scales.resize(size_t{receiver.num_rows} * shape.num_scale_words);
+        receiver.extras.resize(size_t{receiver.num_rows} * shape.num_extra_words);
+    }
+    for (uint32_t source = 0; source < shape.num_ranks; ++source) {
+        const uint32_t num_tokens = inputs[source].num_tokens;
+        for (size_t i = 0; i < results[source].arrival.size(); ++i) {
+            const int32_t arrival = results[source].arrival[i];
+            if (arrival < 0) continue;
+            Received& receiver = results[i % shape.num_ranks];
+            copy_row(shape, inputs[source], num_tokens, i / shape.num_ranks, receiver, receiver.num_rows, arrival);
+        }
+    }
+}
+
 /// What every rank receives, and the layout that each rank's own routing has.
 inline void dispatch(const Shape& shape, const std::vector<Input>& inputs, std::vector<Layout>& layouts,
                      std::vector<Received>& results) {
@@ -91,15 +166,17 @@ inline void dispatch(const Shape& shape, const std::vector<Input>& inputs, std::
         layout(shape, inputs[rank], layouts[rank]);
         Received& own = results[rank];
         own.num_rows = 0;
-        own.x.clear();
+        own.segments.clear();
         own.topk_idx.clear();
         own.topk_weights.clear();
         own.src_idx.clear();
         own.num_tokens_per_expert.assign(shape.num_local_experts(), 0);
+        own.num_tokens_per_rank.clear();
         own.rank_prefix.assign(num_ranks * num_ranks, 0);
         own.channel_prefix.assign(num_ranks * num_channels, 0);
         own.recv_channel_prefix.assign(num_ranks * num_channels, 0);
         own.slot.assign(size_t{inputs[rank].num_tokens} * num_ranks, -1);
+        own.arrival = own.slot;
     }
     std::vector<int32_t> rows_of_channel;
     for (uint32_t destination = 0; destination < num_ranks; ++destination) {
@@ -107,14 +184,16 @@ inline void dispatch(const Shape& shape, const std::vector<Input>& inputs, std::
         const int64_t first_expert = int64_t{destination} * shape.num_local_experts();
         for (uint32_t source = 0; source < num_ranks; ++source) {
             const Input& input = inputs[source];
+            const uint32_t first_arrival = receiver.num_rows;
+            const uint32_t first_row = shape.is_slotted ? source * shape.max_tokens_per_rank : first_arrival;
             rows_of_channel.assign(num_channels, 0);
             for (uint32_t token_idx = 0; token_idx < input.num_tokens; ++token_idx) {
-                if (!layouts[source].is_token_in_rank[size_t{token_idx} * num_ranks + destination]) continue;
-                results[source].slot[size_t{token_idx} * num_ranks + destination] = receiver.num_rows++;
+                const size_t place = size_t{token_idx} * num_ranks + destination;
+                if (!layouts[source].is_token_in_rank[place]) continue;
+                results[source].slot[place] = first_row + (receiver.num_rows - first_arrival);
+                results[source].arrival[place] = receiver.num_rows++;
                 ++rows_of_channel[channel_of_token(shape, input, token_idx)];
                 receiver.src_idx.push_back(token_idx);
-                const auto row = input.x.begin() + size_t{token_idx} * shape.hidden;
-                receiver.x.insert(receiver.x.end(), row, row + shape.hidden);
                 for (uint32_t k = 0; k < num_topk; ++k) {
                     const int64_t local = input.topk_idx[size_t{token_idx} * num_topk + k] - first_expert;
                     const bool is_here = local >= 0 && local < shape.num_local_experts();
@@ -122,6 +201,11 @@ inline void dispatch(const Shape& shape, const std::vector<Input>& inputs, std::
                     receiver.topk_weights.push_back(is_here ? input.topk_weights[size_t{token_idx} * num_topk + k] : 0);
                     if (is_here) ++receiver.num_tokens_per_expert[local];
                 }
+            }
+            const uint32_t num_rows = receiver.num_rows - first_arrival;
+            receiver.num_tokens_per_rank.push_back(num_rows);
+            if (shape.is_slotted) {
+                receiver.segments.push_back({first_row, num_rows, shape.max_tokens_per_rank, first_arrival});
             }
             for (Received& any : results) any.rank_prefix[source * num_ranks + destination] = receiver.num_rows;
             int32_t total = 0;
@@ -131,7 +215,9 @@ inline void dispatch(const Shape& shape, const std::vector<Input>& inputs, std::
                 results[source].channel_prefix[destination * num_channels + channel] = total;
             }
         }
+        if (!shape.is_slotted) receiver.segments.push_back({0, receiver.num_rows, shape.max_recv_tokens(), 0});
     }
+    move_rows(shape, inputs, results);
 }
 
 inline std::vector<Received> dispatch(const Shape& shape, const std::vector<Input>& inputs) {
@@ -141,35 +227,142 @@ inline std::vector<Received> dispatch(const Shape& shape, const std::vector<Inpu
     return results;
 }
 
-inline float float_of_bf16(uint16_t bits) {
-    const uint32_t word = uint32_t{bits} << 16;
-    float value;
-    std::memcpy(&value, &word, sizeof(value));
-    return value;
+/// The received rows by expert; each group has as many as `num_tokens_per_expert` says. Every byte of those that fill a
+/// group up is `padding`.
+inline void expert_major(const Shape& shape, const Received& received, uint8_t padding, Grouped& result) {
+    std::vector<uint32_t> next;
+    result.num_rows = 0;
+    for (const int32_t count : received.num_tokens_per_expert) {
+        next.push_back(result.num_rows);
+        result.num_rows += count;
+    }
+    const uint32_t padding_word = padding * 0x01010101u;
+    result.x.assign(size_t{result.num_rows} * shape.row_bytes, padding);
+    result.x_scales.assign(size_t{result.num_rows} * shape.num_scale_words, padding_word);
+    result.extras.assign(size_t{result.num_rows} * shape.num_extra_words, padding_word);
+    result.topk_weights.assign(result.num_rows, padding_word);
+    result.slot.assign(received.topk_idx.size(), -1);
+    for (size_t selection = 0; selection < received.topk_idx.size(); ++selection) {
+        const int64_t expert = received.topk_idx[selection];
+        if (expert < 0) continue;
+        const uint32_t row = next[expert]++;
+        result.slot[selection] = row;
+        result.topk_weights[row] = received.topk_weights[selection];
+        copy_row(shape, received, received.num_rows, selection / shape.num_topk, result, result.num_rows, row);
+    }
 }
+
+template <class To, class From>
+To bits_of(From value) {
+    static_assert(sizeof(To) == sizeof(From));
+    To bits;
+    std::memcpy(&bits, &value, sizeof(bits));
+    return bits;
+}
+
+inline float float_of_bf16(uint16_t bits) { return bits_of<float>(uint32_t{bits} << 16); }
 
 inline uint16_t bf16_of_float(float value) {
     if (std::isnan(value)) return 0x7fff;
-    uint32_t bits;
-    std::memcpy(&bits, &value, sizeof(bits));
+    const auto bits = bits_of<uint32_t>(value);
     return static_cast<uint16_t>((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
 }
 
-/// One rank's sums: [token][hidden]. `outputs[rank]` are the expert outputs at `rank`, one for each of its rows.
-inline void combine(const Shape& shape, const Received& own, const std::vector<const uint16_t*>& outputs,
-                    std::vector<uint16_t>& out) {
-    const size_t num_tokens = own.slot.size() / shape.num_ranks;
-    out.resize(num_tokens * shape.hidden);
-    std::vector<float> sum(shape.hidden);
-    for (size_t token_idx = 0; token_idx < num_tokens; ++token_idx) {
-        sum.assign(shape.hidden, 0);
-        for (uint32_t rank = 0; rank < shape.num_ranks; ++rank) {
-            const int32_t row = own.slot[token_idx * shape.num_ranks + rank];
-            if (row < 0) continue;
-            const uint16_t* elements = outputs[rank] + size_t(row) * shape.hidden;
-            for (uint32_t i = 0; i < shape.hidden; ++i) sum[i] += float_of_bf16(elements[i]);
+inline float float_of_f16(uint16_t bits) {
+    const int exponent = bits >> 10 & 31, fraction = bits & 1023;
+    float value = exponent == 0 ? std::ldexp(float(fraction), -24) : std::ldexp(float(1024 + fraction), exponent - 25);
+    if (exponent == 31) value = fraction == 0 ? INFINITY : NAN;
+    return bits >> 15 ? -value : value;
+}
+
+inline uint16_t f16_of_float(float value) {
+    if (std::isnan(value)) return 0x7fff;
+    const uint16_t sign = std::signbit(value) ? 0x8000 : 0;
+    const float magnitude = std::fabs(value);
+    if (magnitude >= 65520) return sign | 0x7c00;  // nearer to 65536 than to 65504
+    const int exponent = magnitude == 0 ? -14 : std::max(std::ilogb(magnitude), -14);
+    // In units of the last place, ties to even; what rounds up to 2048 carries into the exponent.
+    const auto units = static_cast<uint32_t>(std::nearbyint(std::ldexp(double{magnitude}, 10 - exponent)));
+    return static_cast<uint16_t>(sign | (((exponent + 14) << 10) + units));
+}
+
+inline uint32_t f32_bits(float value) { return std::isnan(value) ? 0x7fffffff : bits_of<uint32_t>(value); }
+
+/// Element `i` of a row that combine sums.
+inline float element(const Shape& shape, const uint8_t* row, size_t i) {
+    if (shape.combine_element == Element::f32) {
+        float value;
+        std::memcpy(&value, row + 4 * i, sizeof value);
+        return value;
+    }
+    uint16_t bits;
+    std::memcpy(&bits, row + 2 * i, sizeof bits);
+    return shape.combine_element == Element::f16 ? float_of_f16(bits) : float_of_bf16(bits);
+}
+
+/// The sum of rows in their order, in f32, rounded once.
+inline void sum_rows(const Shape& shape, const std::vector<const uint8_t*>& rows, uint8_t* out) {
+    for (uint32_t i = 0; i < shape.hidden; ++i) {
+        float sum = 0;
+        for (const uint8_t* row : rows) sum += element(shape, row, i);
+        if (shape.combine_element == Element::f32) {
+            const uint32_t bits = f32_bits(sum);
+            std::memcpy(out + 4 * i, &bits, sizeof bits);
+        } else {
+            const uint16_t bits = shape.combine_element == Element::f16 ? f16_of_float(sum) : bf16_of_float(sum);
+            std::memcpy(out + 2 * i, &bits, sizeof bits);
         }
-        for (uint32_t i = 0; i < shape.hidden; ++i) out[token_idx * shape.hidden + i] = bf16_of_float(sum[i]);
+    }
+}
+
+/// One rank's sums: [token][hidden]. `outputs[rank]` are the expert outputs at `rank`, one for each of its rows in the
+/// order of arrival; `biases` have a row for each token and come first.
+inline void combine(const Shape& shape, const Received& own, const std::vector<const uint8_t*>& outputs,
+                    const std::vector<const uint8_t*>& biases, std::vector<uint8_t>& out) {
+    const size_t num_tokens = own.arrival.size() / shape.num_ranks;
+    const size_t row_bytes = shape.combine_row_bytes();
+    out.resize(num_tokens * row_bytes);
+    std::vector<const uint8_t*> rows;
+    for (size_t token_idx = 0; token_idx < num_tokens; ++token_idx) {
+        rows.clear();
+        for (const uint8_t* bias : biases) rows.push_back(bias + token_idx * row_bytes);
+        for (uint32_t rank = 0; rank < shape.num_ranks; ++rank) {
+            const int32_t row = own.arrival[token_idx * shape.num_ranks + rank];
+            if (row >= 0) rows.push_back(outputs[rank] + size_t(row) * row_bytes);
+        }
+        sum_rows(shape, rows, &out[token_idx * row_bytes]);
+    }
+}
+
+/// One rank's sums of top-k weights: [token][num_topk]. `weights[rank]` has a row for each of the rank's rows.
+inline void combine_weights(const Shape& shape, const Received& own, const std::vector<const uint32_t*>& weights,
+                            std::vector<uint32_t>& out) {
+    const size_t num_tokens = own.arrival.size() / shape.num_ranks;
+    out.resize(num_tokens * shape.num_topk);
+    for (size_t i = 0; i < out.size(); ++i) {
+        float sum = 0;
+        for (uint32_t rank = 0; rank < shape.num_ranks; ++rank) {
+            const int32_t row = own.arrival[i / shape.num_topk * shape.num_ranks + rank];
+            if (row >= 0) sum += bits_of<float>(weights[rank][size_t(row) * shape.num_topk + i % shape.num_topk]);
+        }
+        out[i] = f32_bits(sum);
+    }
+}
+
+/// What combine pulls after expert-major outputs: the sum of each row's selections in the order of k.
+inline void expert_sum(const Shape& shape, const std::vector<int32_t>& slot, const std::vector<uint8_t>& y,
+                       std::vector<uint8_t>& sums) {
+    const size_t row_bytes = shape.combine_row_bytes();
+    const size_t num_rows = slot.size() / shape.num_topk;
+    sums.resize(num_rows * row_bytes);
+    std::vector<const uint8_t*> rows;
+    for (size_t row = 0; row < num_rows; ++row) {
+        rows.clear();
+        for (uint32_t k = 0; k < shape.num_topk; ++k) {
+            const int32_t from = slot[row * shape.num_topk + k];
+            if (from >= 0) rows.push_back(&y[size_t(from) * row_bytes]);
+        }
+        sum_rows(shape, rows, &sums[row * row_bytes]);
     }
 }
 

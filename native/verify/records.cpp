@@ -16,6 +16,10 @@ CountRecord* Records::take(simt::Machine& machine, uint32_t rank_idx, const Expe
     records_[rank_idx].push_back(expected);
     CountRecord* record = memory_.ranks[rank_idx].record(module_, record_idx);
     machine.enqueue(rank_idx, simt::Fill{record, kPoison, module_.record_bytes});
+    if (expected.num_worst_tokens > 0) {
+        machine.enqueue(rank_idx, simt::Fill{&record->num_recv_tokens, 0, sizeof record->num_recv_tokens});
+    }
+    machine.enqueue(rank_idx, simt::Fill{&record->bad_token_idx, static_cast<uint8_t>(kNoToken), sizeof kNoToken});
     return record;
 }
 
@@ -50,10 +54,15 @@ void Records::compare(uint32_t rank_idx, uint32_t record_idx) {
         expect("bad_value", record.input->topk_idx[bad], seen.bad_value);
     }
     if (record.is_query) return;
-    expect("num_recv_tokens", record.num_rows, seen.num_recv_tokens);
+    const bool fits = record.received->num_rows <= record.num_worst_tokens;
+    expect("num_recv_tokens", fits ? 0 : record.received->num_rows, seen.num_recv_tokens);
     const auto* counts = reinterpret_cast<const int32_t*>(&seen + 1);
     for (uint32_t expert = 0; expert < module_.num_local_experts; ++expert) {
-        expect("counts", (*record.counts)[expert], counts[expert]);
+        expect("counts", record.received->num_tokens_per_expert[expert], counts[expert]);
+    }
+    const int32_t* rank_counts = counts + module_.num_local_experts;
+    for (uint32_t source = 0; source < module_.num_rank_counts; ++source) {
+        expect("rank_counts", record.received->num_tokens_per_rank[source], rank_counts[source]);
     }
 }
 

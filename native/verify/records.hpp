@@ -16,10 +16,10 @@ struct ExpectedRecord {
     uint32_t call_idx;  // or the query's index
     bool is_query;
     uint32_t tag;
-    uint32_t num_rows;
-    const std::vector<int32_t>* counts;  // null: none
+    const model::Received* received;  // null: none
     const model::Layout* layout;
     const model::Input* input;
+    uint32_t num_worst_tokens = 0;
     bool is_written = false;
 };
 

@@ -1,6 +1,8 @@
 #include "verify/sequence.hpp"
 
 #include <algorithm>
+#include <cstddef>
+#include <cstring>
 
 namespace epgen::verify {
 
@@ -40,22 +42,28 @@ int64_t draw_expert(Random& random, Pattern pattern, const model::Shape& shape, 
     return -1;
 }
 
-void draw_bits(Random& random, std::vector<uint16_t>& bits, size_t count) {
+template <class T>
+void draw_bits(Random& random, std::vector<T>& bits, size_t count) {
     bits.resize(count);
-    size_t i = 0;
-    for (; i + 4 <= count; i += 4) {
+    for (size_t byte = 0; byte < count * sizeof(T); byte += sizeof(uint64_t)) {
         const uint64_t word = random.next();
-        __builtin_memcpy(&bits[i], &word, sizeof word);
+        std::memcpy(reinterpret_cast<std::byte*>(bits.data()) + byte, &word,
+                    std::min(sizeof word, count * sizeof(T) - byte));
     }
-    for (; i < count; ++i) bits[i] = static_cast<uint16_t>(random.next());
+}
+
+void draw_rows(Random& random, uint32_t num_tokens, const model::Shape& shape, model::Input& input) {
+    input.num_tokens = num_tokens;
+    draw_bits(random, input.x, size_t{num_tokens} * shape.row_bytes);
+    draw_bits(random, input.x_scales, size_t{num_tokens} * shape.num_scale_words);
+    draw_bits(random, input.extras, size_t{num_tokens} * shape.num_extra_words);
+    input.topk_idx.clear();
+    input.topk_weights.clear();
 }
 
 void draw_input(Random& random, Pattern pattern, uint32_t num_tokens, uint32_t rank_idx, const model::Shape& shape,
                 model::Input& input) {
-    input.num_tokens = num_tokens;
-    draw_bits(random, input.x, size_t{num_tokens} * shape.hidden);
-    input.topk_idx.clear();
-    input.topk_weights.clear();
+    draw_rows(random, num_tokens, shape, input);
     for (uint32_t token_idx = 0; token_idx < num_tokens; ++token_idx) {
         const size_t first = input.topk_idx.size();
         while (input.topk_idx.size() < first + shape.num_topk) {
@@ -115,32 +123,42 @@ void draw_call(Random& random, const Module& module, Call& call) {
 
 }  // namespace
 
+bool Sequence::is_live(uint32_t dispatch_idx, const SpecLayout& layout) const {
+    return num_dispatches - dispatch_idx <= layout.live_results;
+}
+
+/// It is poisoned before the dispatch before this one, since early peers may write it from then on; with a credit,
+/// before this one. Where nobody may want the result that lies there any longer: a later call of all ranks has shown
+/// that their combines have ended.
+bool Sequence::may_be_poisoned(uint32_t dispatch_idx, const Module& module, const SpecLayout& layout) const {
+    if (dispatch_idx < module.num_recv_buffers) return true;
+    const int32_t pulled_at = pulled_at_[dispatch_idx - module.num_recv_buffers];
+    if (module.num_recv_buffers == layout.live_results) return pulled_at + 2 < static_cast<int32_t>(num_calls);
+    int32_t call_before = -1;
+    for (uint32_t i = 0; i + 1 < num_calls; ++i) {
+        if (calls[i].is_dispatch) call_before = static_cast<int32_t>(i);
+    }
+    return pulled_at < 0 || pulled_at + 1 < call_before;
+}
+
 void Sequence::draw_dispatch(Random& random, const Options& options, const Module& module, const SpecLayout& layout) {
-    const model::Shape& shape = layout.shape;
     Dispatch& dispatch = take(dispatches, num_dispatches);
     const uint32_t idx = num_dispatches - 1;
     dispatch.buffer_idx = static_cast<uint32_t>((num_earlier_calls + idx) % module.num_recv_buffers);
     dispatch.is_read_late = one_in(random, 2);
-    // It is poisoned before the dispatch before this one, since early peers may write it from then on. Where nobody may
-    // want the result that lies there any longer: a later call of all ranks has shown that their combines have ended.
-    dispatch.is_poisoned = true;
-    if (idx >= module.num_recv_buffers) {
-        const int32_t pulled_at = pulled_at_[idx - module.num_recv_buffers];
-        int32_t call_before = -1;
-        for (uint32_t i = 0; i + 1 < num_calls; ++i) {
-            if (calls[i].is_dispatch) call_before = static_cast<int32_t>(i);
+    dispatch.is_poisoned = may_be_poisoned(idx, module, layout);
+    dispatch.mode = DispatchMode::topk;
+    dispatch.routing_idx = idx;
+    draw_routing(module, layout, dispatch);
+    draw_inputs(random, options, layout, dispatch);
+    for (model::Received& received : dispatch.received) {
+        if (dispatch.mode != DispatchMode::topk) {
+            received.topk_idx.clear();
+            received.topk_weights.clear();
         }
-        dispatch.is_poisoned =
-            module.num_recv_buffers > layout.live_results && (pulled_at < 0 || pulled_at + 1 < call_before);
+        if (dispatch.mode == DispatchMode::cached) received.src_idx.clear();
     }
-    const Pattern pattern = draw_pattern(random);
-    const uint32_t limit = draw_token_limit(random, options.max_tokens);
-    dispatch.inputs.resize(module.num_ranks);
-    for (uint32_t rank_idx = 0; rank_idx < module.num_ranks; ++rank_idx) {
-        const uint32_t num_tokens = one_in(random, 6) ? 0 : one_in(random, 3) ? limit : random.below(limit + 1);
-        draw_input(random, pattern, num_tokens, rank_idx, shape, dispatch.inputs[rank_idx]);
-    }
-    model::dispatch(shape, dispatch.inputs, dispatch.layouts, dispatch.received);
+    draw_expert_major(module, layout, dispatch);
     dispatch.rows.resize(module.num_ranks);
     for (uint32_t rank_idx = 0; rank_idx < module.num_ranks; ++rank_idx) {
         dispatch.rows[rank_idx] = dispatch.received[rank_idx].x.data();
@@ -148,22 +166,86 @@ void Sequence::draw_dispatch(Random& random, const Options& options, const Modul
     pulled_at_.push_back(-1);
 }
 
-void Sequence::draw_combine(Random& random, const SpecLayout& layout) {
+/// Where the routing comes from, and options that go with it.
+void Sequence::draw_routing(const Module& module, const SpecLayout& layout, Dispatch& dispatch) {
+    constexpr uint32_t kAlignments[] = {1, 1, 2, 3, kMostExpertAlignment};
+    Random& random = options_random_;
+    const uint32_t idx = num_dispatches - 1;
+    dispatch.expert_alignment = kAlignments[random.below(std::size(kAlignments))];
+    dispatch.num_worst_tokens = 0;
+    if (module.has_cached && idx > 0 && one_in(random, 2)) {
+        // Results of cached dispatches have the handle that these were given.
+        dispatch.mode = DispatchMode::cached;
+        dispatch.routing_idx = dispatches[one_in(random, 2) ? random.below(idx) : idx - 1].routing_idx;
+        return;
+    }
+    if (module.has_without_topk && one_in(random, 2)) dispatch.mode = DispatchMode::layout;
+    if (module.has_worst_tokens && one_in(random, 2)) {
+        dispatch.num_worst_tokens = 1 + random.below(std::min(layout.shape.max_recv_tokens(), kMostWorstTokens));
+    }
+}
+
+void Sequence::draw_inputs(Random& random, const Options& options, const SpecLayout& layout, Dispatch& dispatch) {
+    const model::Shape& shape = layout.shape;
+    dispatch.inputs.resize(shape.num_ranks);
+    if (dispatch.mode == DispatchMode::cached) {
+        const Dispatch& routing = dispatches[dispatch.routing_idx];
+        for (uint32_t rank_idx = 0; rank_idx < shape.num_ranks; ++rank_idx) {
+            draw_rows(random, routing.inputs[rank_idx].num_tokens, shape, dispatch.inputs[rank_idx]);
+        }
+        dispatch.received = routing.received;
+        return model::move_rows(shape, dispatch.inputs, dispatch.received);
+    }
+    const Pattern pattern = draw_pattern(random);
+    const uint32_t limit = draw_token_limit(random, options.max_tokens);
+    for (uint32_t rank_idx = 0; rank_idx < shape.num_ranks; ++rank_idx) {
+        const uint32_t num_tokens = one_in(random, 6) ? 0 : one_in(random, 3) ? limit : random.below(limit + 1);
+        draw_input(random, pattern, num_tokens, rank_idx, shape, dispatch.inputs[rank_idx]);
+    }
+    model::dispatch(shape, dispatch.inputs, dispatch.layouts, dispatch.received);
+    const auto alignment = static_cast<int32_t>(dispatch.expert_alignment);
+    for (model::Received& received : dispatch.received) {
+        for (int32_t& count : received.num_tokens_per_expert) count = (count + alignment - 1) / alignment * alignment;
+        const uint64_t num_rows = std::max(received.num_rows, dispatch.num_worst_tokens);
+        received.topk_idx.resize(num_rows * shape.num_topk, -1);
+    }
+    for (model::Layout& own : dispatch.layouts) {
+        if (dispatch.mode == DispatchMode::layout) own.first_bad_choice = -1;
+    }
+}
+
+/// Each rank asks for it in its own way.
+void Sequence::draw_expert_major(const Module& module, const SpecLayout& layout, Dispatch& dispatch) {
+    Random& random = options_random_;
+    dispatch.expert_major.clear();
+    if (module.expert_major == nullptr || dispatch.mode != DispatchMode::topk || one_in(random, 3)) return;
+    dispatch.expert_major.resize(module.num_ranks);
+    for (uint32_t rank_idx = 0; rank_idx < module.num_ranks; ++rank_idx) {
+        ExpertMajor& own = dispatch.expert_major[rank_idx];
+        own.grid = 1 + random.below(kMostExpertMajorBlocks);
+        own.pads_zeros = one_in(random, 2);
+        model::expert_major(layout.shape, dispatch.received[rank_idx], own.pads_zeros ? 0 : kPoison, own.grouped);
+    }
+}
+
+void Sequence::draw_combine(Random& random, const Module& module, const SpecLayout& layout) {
     const model::Shape& shape = layout.shape;
     Combine& combine = take(combines, num_combines);
     const uint32_t idx = num_combines - 1;
     combine.output_idx = static_cast<uint32_t>((num_earlier_calls + idx) % layout.output.num_buffers);
     combine.dispatch_idx = one_in(random, 4) ? random.below(num_dispatches) : num_dispatches - 1;
     Dispatch& dispatch = dispatches[combine.dispatch_idx];
-    const bool is_live = num_dispatches - combine.dispatch_idx <= layout.live_results;
     combine.from = CombineFrom::output;
-    if (is_live && one_in(random, 2)) {
+    if (is_live(combine.dispatch_idx, layout) && one_in(random, 2) && layout.combines_in_place) {
         // The runtime refuses to write what was combined in place once.
         const bool may_rewrite = pulled_at_[combine.dispatch_idx] < 0;
         combine.from = may_rewrite && one_in(random, 2) ? CombineFrom::rewritten : CombineFrom::received;
         pulled_at_[combine.dispatch_idx] = static_cast<int32_t>(num_calls) - 1;
+    } else if (!dispatches[dispatch.routing_idx].expert_major.empty() && !one_in(options_random_, 3)) {
+        combine.from = CombineFrom::experts;
     }
     combine.outputs.resize(shape.num_ranks);
+    combine.expert_outputs.resize(shape.num_ranks);
     combine.rows.resize(shape.num_ranks);
     combine.sums.resize(shape.num_ranks);
     for (uint32_t rank_idx = 0; rank_idx < shape.num_ranks; ++rank_idx) {
@@ -171,12 +253,67 @@ void Sequence::draw_combine(Random& random, const SpecLayout& layout) {
             combine.rows[rank_idx] = dispatch.rows[rank_idx];
             continue;
         }
-        draw_bits(random, combine.outputs[rank_idx], size_t{dispatch.received[rank_idx].num_rows} * shape.hidden);
+        if (combine.from == CombineFrom::experts) {
+            const model::Grouped& grouped = dispatches[dispatch.routing_idx].expert_major[rank_idx].grouped;
+            std::vector<uint8_t>& expert_outputs = combine.expert_outputs[rank_idx];
+            draw_bits(random, expert_outputs, size_t{grouped.num_rows} * shape.combine_row_bytes());
+            model::expert_sum(shape, grouped.slot, expert_outputs, combine.outputs[rank_idx]);
+        } else {
+            const size_t num_rows = dispatch.received[rank_idx].num_rows;
+            draw_bits(random, combine.outputs[rank_idx], num_rows * shape.combine_row_bytes());
+        }
         combine.rows[rank_idx] = combine.outputs[rank_idx].data();
         if (combine.from == CombineFrom::rewritten) dispatch.rows[rank_idx] = combine.rows[rank_idx];
     }
+    draw_weights(module, layout, combine);
+    draw_biases(module, layout, combine);
+    std::vector<const uint8_t*> biases;
     for (uint32_t rank_idx = 0; rank_idx < shape.num_ranks; ++rank_idx) {
-        model::combine(shape, dispatch.received[rank_idx], combine.rows, combine.sums[rank_idx]);
+        biases.clear();
+        for (const std::vector<uint8_t>& bias : combine.biases[rank_idx]) biases.push_back(bias.data());
+        model::combine(shape, dispatch.received[rank_idx], combine.rows, biases, combine.sums[rank_idx]);
+    }
+}
+
+/// All ranks bring top-k weights, or none; each those that it received, where they lie, or others.
+void Sequence::draw_weights(const Module& module, const SpecLayout& layout, Combine& combine) {
+    Random& random = options_random_;
+    const Dispatch& dispatch = dispatches[combine.dispatch_idx];
+    const model::Shape& shape = layout.shape;
+    combine.weights_from.assign(shape.num_ranks, WeightsFrom::none);
+    if (!module.has_combine_weights || one_in(random, 3)) return;
+    const bool has_received = dispatch.mode == DispatchMode::topk && is_live(combine.dispatch_idx, layout);
+    std::vector<const uint32_t*> weights(shape.num_ranks);
+    combine.weights.resize(shape.num_ranks);
+    combine.weight_sums.resize(shape.num_ranks);
+    for (uint32_t rank_idx = 0; rank_idx < shape.num_ranks; ++rank_idx) {
+        const model::Received& received = dispatch.received[rank_idx];
+        if (has_received && one_in(random, 2)) {
+            combine.weights_from[rank_idx] = WeightsFrom::received;
+            weights[rank_idx] = received.topk_weights.data();
+            pulled_at_[combine.dispatch_idx] = static_cast<int32_t>(num_calls) - 1;
+        } else {
+            combine.weights_from[rank_idx] = WeightsFrom::output;
+            draw_bits(random, combine.weights[rank_idx], size_t{received.num_rows} * shape.num_topk);
+            weights[rank_idx] = combine.weights[rank_idx].data();
+        }
+    }
+    for (uint32_t rank_idx = 0; rank_idx < shape.num_ranks; ++rank_idx) {
+        model::combine_weights(shape, dispatch.received[rank_idx], weights, combine.weight_sums[rank_idx]);
+    }
+}
+
+/// Each rank as many as it likes.
+void Sequence::draw_biases(const Module& module, const SpecLayout& layout, Combine& combine) {
+    Random& random = options_random_;
+    const model::Shape& shape = layout.shape;
+    combine.biases.resize(shape.num_ranks);
+    for (uint32_t rank_idx = 0; rank_idx < shape.num_ranks; ++rank_idx) {
+        const uint64_t num_tokens = dispatches[combine.dispatch_idx].inputs[rank_idx].num_tokens;
+        combine.biases[rank_idx].resize(module.num_biases == 0 ? 0 : random.below(module.num_biases + 1));
+        for (std::vector<uint8_t>& bias : combine.biases[rank_idx]) {
+            draw_bits(random, bias, num_tokens * shape.combine_row_bytes());
+        }
     }
 }
 
@@ -191,6 +328,7 @@ void Sequence::draw_query(Random& random, const Options& options, const Module& 
 
 void Sequence::draw(uint64_t seed, const Options& options, const Module& module, const SpecLayout& layout) {
     Random random(seed ^ 0x5e90e9ce5eed5u);
+    options_random_ = Random(seed ^ 0x0b7105eedu);
     num_calls = num_dispatches = num_combines = num_queries = 0;
     pulled_at_.clear();
     num_earlier_calls = draw_earlier_calls(random, options.num_calls);
@@ -203,7 +341,7 @@ void Sequence::draw(uint64_t seed, const Options& options, const Module& module,
         if (call.is_dispatch) {
             draw_dispatch(random, options, module, layout);
         } else {
-            draw_combine(random, layout);
+            draw_combine(random, module, layout);
         }
         call.idx = (call.is_dispatch ? num_dispatches : num_combines) - 1;
     }

@@ -1,7 +1,6 @@
 // Where a sequence of calls has its inputs and outputs in the memory of the ranks.
 #pragma once
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <vector>
@@ -12,9 +11,10 @@
 
 namespace epgen::verify {
 
-/// As a bf16 it is 3.4e38, so that no sum swallows it; as an index or an offset it leads nowhere.
-constexpr uint8_t kPoison = 0x7f;
 constexpr uint64_t kPoisonRows = 4;  // behind the rows that a result has
+
+/// Expert indices of the spec's type, in the rank's arena.
+std::byte* take_choices(const Module& module, RankMemory& rank, const std::vector<int64_t>& choices);
 
 /// Used again by every schedule.
 struct SequenceMemory {
@@ -23,15 +23,29 @@ struct SequenceMemory {
     /// Puts inputs where kernels find them, and makes control words those of a group that has made calls before.
     void prepare();
     /// Makes the receive buffer of a dispatch hold nothing that could pass for its result.
-    std::array<simt::Fill, 5> poison_of_result(uint32_t rank_idx, uint32_t dispatch_idx) const;
+    std::vector<simt::Fill> poison_of_result(uint32_t rank_idx, uint32_t dispatch_idx) const;
+
+    /// What a rank has to receive as top-k indices, in the spec's type.
+    const void* recv_topk_idx(uint32_t rank_idx, uint32_t dispatch_idx) const;
+
+    /// Where a dispatch finds its input on one rank.
+    struct DispatchMemory {
+        std::byte *x, *x_scales, *extras, *topk_idx, *topk_weights, *is_token_in_rank, *num_tokens_per_expert;
+        std::byte* handle;  // of cached dispatches: the one that they were given
+        std::byte* slot;    // that expert-major gives
+    };
 
     std::vector<RankMemory> ranks;
-    std::vector<std::byte*> out;                                        // [rank] of every combine
-    std::vector<std::vector<std::byte*>> x, choices, weights, handles;  // [rank][dispatch]
+    std::vector<std::byte*> out;                          // [rank] of every combine
+    std::vector<std::byte*> out_weights;                  // likewise
+    std::vector<std::vector<DispatchMemory>> dispatches;  // [rank][dispatch]
 
 private:
     /// Leaves nothing of earlier schedules where a wrong kernel could find it: a seed alone decides what it sees.
     void poison_windows();
+    DispatchMemory prepare_dispatch(uint32_t rank_idx, uint32_t dispatch_idx);
+
+    std::vector<std::vector<std::vector<int32_t>>> narrow_topk_idx_;  // [rank][dispatch], where indices are i32
 
     const Module& module_;
     const SpecLayout& layout_;

@@ -1,48 +1,90 @@
 // Compiled once per spec: EPGEN_SPEC is its namespace.
 #include "verify/spec_layout.hpp"
 
+#include <cstring>
+
 #include "layout.cuh"
+#include "runtime/module.hpp"
 
-namespace epgen::verify {
+namespace epgen {
 
-namespace {
+// What a spec may have none of. Its own, in its namespace, hide these.
+constexpr Region<uint32_t> kRecvXScales{}, kRecvExtras{}, kOutputWeights{};
+constexpr uint32_t kNumScaleWords = 0, kScaleColumnWords = 0, kNumExtraWords = 0;
 
-namespace spec = EPGEN_SPEC;
+namespace EPGEN_SPEC {
 
-static_assert(spec::kRowBytes == 2 * spec::kHidden && spec::kCombineRowBytes == 2 * spec::kHidden,
-              "the verifier knows bf16 rows only");
+using verify::RowRegion;
 
 template <class T>
-constexpr RowRegion row_region(Region<T> region, uint64_t row_bytes, uint32_t element_bytes) {
+RowRegion row_region(Region<T> region, uint64_t row_bytes, uint32_t element_bytes = sizeof(T)) {
     return {region.name,
             region.offset_bytes,
             region.count * sizeof(T),
             region.stride_bytes,
             region.num_buffers,
             static_cast<uint32_t>(row_bytes),
-            element_bytes};
+            element_bytes,
+            0};
 }
 
-constexpr SpecLayout kLayout{
-    {spec::kNumRanks, spec::kNumExperts, spec::kNumTopk, spec::kNumChannels, spec::kHidden},
-    spec::kLiveResults,
-    row_region(spec::kRecvX, spec::kRowBytes, 2),
-    row_region(spec::kRecvTopkIdx, spec::kNumTopk * sizeof(int64_t), sizeof(int64_t)),
-    row_region(spec::kRecvTopkWeights, spec::kNumTopk * sizeof(uint32_t), sizeof(uint32_t)),
-    row_region(spec::kRecvSrcIdx, sizeof(int32_t), sizeof(int32_t)),
-    row_region(spec::kRecvChannelPrefix, spec::kRecvChannelPrefix.count * sizeof(int32_t), sizeof(int32_t)),
-    row_region(spec::kOutput, spec::kCombineRowBytes, 2),
-    {"num_recv_tokens", offsetof(spec::HandleHeader, num_recv_tokens)},
-    {"num_tokens_per_expert", offsetof(spec::HandleHeader, num_tokens_per_expert)},
-    {"rank_prefix", offsetof(spec::HandleHeader, rank_prefix)},
-    {"channel_prefix", offsetof(spec::HandleHeader, channel_prefix)},
-    {"recv_channel_prefix", offsetof(spec::HandleHeader, recv_channel_prefix)},
-};
+/// Scales of rows in columns, where the spec has them so.
+RowRegion scales_region() {
+    RowRegion region = row_region(kRecvXScales, kNumScaleWords * sizeof(uint32_t));
+    if (kScaleColumnWords > 0) region.num_columns = kNumScaleWords;
+    return region;
+}
 
-}  // namespace
+model::Element combine_element() {
+    const char* type = module().combine_type;
+    return std::strcmp(type, "f32") == 0   ? model::Element::f32
+           : std::strcmp(type, "f16") == 0 ? model::Element::f16
+                                           : model::Element::bf16;
+}
+
+template <class Header>
+constexpr uint64_t rank_counts_offset() {
+    if constexpr (requires(Header header) { header.num_tokens_per_rank; }) {
+        return offsetof(Header, num_tokens_per_rank);
+    }
+    return 0;
+}
+
+verify::SpecLayout make_layout() {
+    constexpr bool is_slotted = rank_counts_offset<HandleHeader>() != 0;
+    const model::Element element = combine_element();
+    const uint32_t element_bytes = element == model::Element::f32 ? 4 : 2;
+    return {
+        {kNumRanks, kNumExperts, kNumTopk, kNumChannels, kHidden, kRowBytes, kMaxTokensPerRank, element,
+         kNumScaleWords, kScaleColumnWords > 0, kNumExtraWords, is_slotted},
+        kLiveResults,
+        std::strcmp(module().row_type, module().combine_type) == 0,
+        row_region(kRecvX, kRowBytes, kRowBytes / kHidden),
+        scales_region(),
+        row_region(kRecvExtras, kNumExtraWords * sizeof(uint32_t)),
+        row_region(kRecvTopkIdx, kNumTopk * module().topk_idx_bytes),
+        row_region(kRecvTopkWeights, kNumTopk * sizeof(uint32_t)),
+        row_region(kRecvSrcIdx, sizeof(int32_t)),
+        row_region(kRecvChannelPrefix, kRecvChannelPrefix.count * sizeof(int32_t)),
+        row_region(kOutput, kCombineRowBytes, element_bytes),
+        row_region(kOutputWeights, kNumTopk * sizeof(uint32_t)),
+        {"num_recv_tokens", offsetof(HandleHeader, num_recv_tokens)},
+        {"num_tokens_per_expert", offsetof(HandleHeader, num_tokens_per_expert)},
+        {"rank_prefix", offsetof(HandleHeader, rank_prefix)},
+        {"channel_prefix", offsetof(HandleHeader, channel_prefix)},
+        {"recv_channel_prefix", offsetof(HandleHeader, recv_channel_prefix)},
+        {"num_tokens_per_rank", rank_counts_offset<HandleHeader>()},
+    };
+}
+
+}  // namespace EPGEN_SPEC
+
+namespace verify {
 
 const SpecLayout& spec_layout() {
-    return kLayout;
+    static const SpecLayout layout = EPGEN_SPEC::make_layout();
+    return layout;
 }
 
-}  // namespace epgen::verify
+}  // namespace verify
+}  // namespace epgen

@@ -10,6 +10,22 @@ namespace {
 /// No wait has a deadline: where all wait, the machine says so at once and tells who waits for what.
 constexpr uint64_t kNoDeadline = UINT64_MAX;
 
+/// Where nothing comes of the received rows.
+model::Received without_rows(const model::Received& received) {
+    model::Received none;
+    none.segments = received.segments;
+    for (model::Segment& segment : none.segments) segment.num_rows = 0;
+    return none;
+}
+
+/// With rows of padding behind those that came.
+model::Received padded(const model::Received& received, uint32_t num_worst_tokens) {
+    model::Received all;
+    all.segments = received.segments;
+    for (model::Segment& segment : all.segments) segment.num_rows = std::max(segment.num_rows, num_worst_tokens);
+    return all;
+}
+
 }  // namespace
 
 void Streams::enqueue(simt::Machine& machine, uint32_t rank_idx) {
@@ -37,64 +53,106 @@ void Streams::enqueue_delay(simt::Machine& machine, uint32_t rank_idx, uint32_t 
     if (delay_ns != 0 && !options_.explores) machine.enqueue(rank_idx, simt::Delay{delay_ns});
 }
 
+/// Where early peers cannot have written yet: with a credit they wait for this rank to start the dispatch, else they
+/// may write its rows from the end of the dispatch before on.
+void Streams::enqueue_poison(simt::Machine& machine, uint32_t rank_idx, uint32_t dispatch_idx) {
+    const bool has_credit = module_.num_recv_buffers == layout_.live_results;
+    const uint32_t poisoned_idx = dispatch_idx + (has_credit ? 0 : 1);
+    // The first are poisoned before all streams start.
+    if (poisoned_idx == 0 || poisoned_idx >= sequence_.num_dispatches) return;
+    if (!sequence_.dispatches[poisoned_idx].is_poisoned) return;
+    for (const simt::Fill& fill : memory_.poison_of_result(rank_idx, poisoned_idx)) machine.enqueue(rank_idx, fill);
+}
+
 void Streams::enqueue_dispatch(simt::Machine& machine, uint32_t rank_idx, uint32_t call_idx) {
     const Call& call = sequence_.calls[call_idx];
     const uint32_t idx = call.idx;
     const Dispatch& dispatch = sequence_.dispatches[idx];
     const model::Input& input = dispatch.inputs[rank_idx];
     const model::Received& received = dispatch.received[rank_idx];
+    const SequenceMemory::DispatchMemory& memory = memory_.dispatches[rank_idx][idx];
+    const bool counts = dispatch.mode != DispatchMode::cached;
     RankMemory& rank = memory_.ranks[rank_idx];
 
     if (idx >= layout_.live_results) read_late(machine, rank_idx, idx - layout_.live_results, call_idx);
-    // Peers may write the next dispatch's rows from the end of this one on.
-    if (idx + 1 < sequence_.num_dispatches && sequence_.dispatches[idx + 1].is_poisoned) {
-        for (const simt::Fill& fill : memory_.poison_of_result(rank_idx, idx + 1)) machine.enqueue(rank_idx, fill);
+    enqueue_poison(machine, rank_idx, idx);
+    if (counts) {
+        const uint64_t slot_tail = kPoisonRows * module_.num_ranks * sizeof(int32_t);
+        const uint64_t handle_bytes = module_.handle_header_bytes + received.slot.size() * sizeof(int32_t) + slot_tail;
+        machine.enqueue(rank_idx, simt::Fill{memory.handle, kPoison, handle_bytes});
     }
-    const uint64_t slot_tail = kPoisonRows * module_.num_ranks * sizeof(int32_t);
-    const uint64_t handle_bytes = module_.handle_header_bytes + received.slot.size() * sizeof(int32_t) + slot_tail;
-    machine.enqueue(rank_idx, simt::Fill{memory_.handles[rank_idx][idx], kPoison, handle_bytes});
 
-    const uint32_t tag = 1 + call_idx;
     DispatchCall launch{};
+    launch.mode = dispatch.mode;
     launch.rank_idx = rank_idx;
     launch.num_tokens = input.num_tokens;
     launch.grid = call.grid[rank_idx];
     launch.buffer_idx = dispatch.buffer_idx;
-    launch.record_tag = tag;
     launch.deadline_ns = kNoDeadline;
     if (input.num_tokens > 0) {
-        launch.x = memory_.x[rank_idx][idx];
-        launch.topk_idx = memory_.choices[rank_idx][idx];
-        launch.topk_weights = memory_.weights[rank_idx][idx];
+        launch.x = memory.x;
+        launch.x_scales = memory.x_scales;
+        launch.extras = memory.extras;
+        launch.topk_idx = memory.topk_idx;
+        launch.topk_weights = memory.topk_weights;
+        launch.is_token_in_rank = memory.is_token_in_rank;
     }
-    launch.handle = memory_.handles[rank_idx][idx];
-    launch.record = records_.take(machine, rank_idx, {call_idx, false, tag, received.num_rows,
-                                                    &received.num_tokens_per_expert, &dispatch.layouts[rank_idx],
-                                                    &input});
+    launch.handle = memory.handle;
+    if (counts) {
+        const uint32_t tag = 1 + call_idx;
+        launch.num_tokens_per_expert = memory.num_tokens_per_expert;
+        launch.expert_alignment = dispatch.expert_alignment;
+        launch.num_worst_tokens = dispatch.num_worst_tokens;
+        launch.record_tag = tag;
+        launch.record = records_.take(machine, rank_idx, {call_idx, false, tag, &received, &dispatch.layouts[rank_idx],
+                                                          &input, dispatch.num_worst_tokens});
+    }
     launch.fault = rank.fault();
     for (uint32_t peer = 0; peer < module_.num_ranks; ++peer) launch.window[peer] = memory_.ranks[peer].window.data();
     enqueue_kernel(machine, rank_idx, module_.dispatch(launch));
 
     enqueue_delay(machine, rank_idx, call.rest_ns[rank_idx]);
-    const auto rows = [&](const RowRegion& region, const void* expected) {
-        const uint64_t bytes = uint64_t{received.num_rows} * region.row_bytes;
-        const uint64_t tail =
-            dispatch.is_poisoned ? std::min(region.bytes - bytes, kPoisonRows * region.row_bytes) : 0;
-        results_.compare_later(machine, region.buffer(rank.window.data(), dispatch.buffer_idx),
-                      {region.name, &call, call_idx, rank_idx, expected, bytes, tail, region.element_bytes,
-                       region.row_bytes});
+    compare_received(machine, rank_idx, call_idx);
+    if (counts) compare_handle(machine, rank_idx, call_idx);
+    if (!dispatch.expert_major.empty()) enqueue_expert_major(machine, rank_idx, call_idx);
+}
+
+void Streams::compare_rows(simt::Machine& machine, const Compared& compared, const RowRegion& region,
+                           const Dispatch& dispatch, const model::Received& received, const void* expected,
+                           uint64_t num_poison_rows) {
+    if (region.num_buffers == 0) return;
+    std::byte* buffer = region.buffer(memory_.ranks[compared.rank_idx].window.data(), dispatch.buffer_idx);
+    for_spans(region, received, [&](const RowSpan& span) {
+        results_.compare_later(machine, buffer + span.offset,
+                               {compared.what, &sequence_.calls[compared.call_idx], compared.call_idx,
+                                compared.rank_idx, static_cast<const std::byte*>(expected) + span.expected_offset,
+                                span.bytes, std::min(span.free_bytes, num_poison_rows * span.row_bytes),
+                                region.element_bytes, span.row_bytes});
+    });
+}
+
+void Streams::compare_received(simt::Machine& machine, uint32_t rank_idx, uint32_t call_idx) {
+    const Dispatch& dispatch = sequence_.dispatches[sequence_.calls[call_idx].idx];
+    const model::Received& received = dispatch.received[rank_idx];
+    const model::Received none = without_rows(received);
+    const uint64_t num_poison_rows = dispatch.is_poisoned ? kPoisonRows : 0;
+    const auto compare = [&](const RowRegion& region, const model::Received& rows, const void* expected) {
+        compare_rows(machine, {region.name, call_idx, rank_idx}, region, dispatch, rows, expected, num_poison_rows);
     };
-    rows(layout_.recv_x, received.x.data());
-    rows(layout_.recv_topk_idx, received.topk_idx.data());
-    rows(layout_.recv_topk_weights, received.topk_weights.data());
-    rows(layout_.recv_src_idx, received.src_idx.data());
-    compare_handle(machine, rank_idx, call_idx);
+    const bool has_topk = dispatch.mode == DispatchMode::topk;
+    compare(layout_.recv_x, received, received.x.data());
+    compare(layout_.recv_topk_idx, has_topk ? padded(received, dispatch.num_worst_tokens) : none,
+            memory_.recv_topk_idx(rank_idx, sequence_.calls[call_idx].idx));
+    compare(layout_.recv_topk_weights, has_topk ? received : none, received.topk_weights.data());
+    compare(layout_.recv_src_idx, dispatch.mode != DispatchMode::cached ? received : none, received.src_idx.data());
+    compare(layout_.recv_x_scales, received, received.x_scales.data());
+    compare(layout_.recv_extras, received, received.extras.data());
 }
 
 void Streams::compare_handle(simt::Machine& machine, uint32_t rank_idx, uint32_t call_idx) {
     const Call& call = sequence_.calls[call_idx];
     const model::Received& received = sequence_.dispatches[call.idx].received[rank_idx];
-    const std::byte* handle = memory_.handles[rank_idx][call.idx];
+    const std::byte* handle = memory_.dispatches[rank_idx][call.idx].handle;
     const auto field = [&](const char* name, uint64_t offset, const void* expected, size_t count, uint64_t width,
                            uint64_t tail = 0) {
         results_.compare_later(machine, handle + offset,
@@ -112,6 +170,10 @@ void Streams::compare_handle(simt::Machine& machine, uint32_t rank_idx, uint32_t
           num_ranks * num_channels, num_channels);
     field("handle.recv_channel_prefix", layout_.recv_channel_prefix_of_handle.offset,
           received.recv_channel_prefix.data(), num_ranks * num_channels, num_channels);
+    if (layout_.shape.is_slotted) {
+        field("handle.num_tokens_per_rank", layout_.num_tokens_per_rank.offset, received.num_tokens_per_rank.data(),
+              num_ranks, 1);
+    }
     field("handle.slot", module_.handle_header_bytes, received.slot.data(), received.slot.size(), num_ranks,
           kPoisonRows * num_ranks * sizeof(int32_t));
 }
@@ -120,17 +182,124 @@ void Streams::read_late(simt::Machine& machine, uint32_t rank_idx, uint32_t disp
     const Dispatch& dispatch = sequence_.dispatches[dispatch_idx];
     if (!dispatch.is_read_late) return;
     const model::Received& received = dispatch.received[rank_idx];
-    const auto reread = [&](const RowRegion& region, const char* what, const void* expected) {
-        const uint64_t bytes = uint64_t{received.num_rows} * region.row_bytes;
-        results_.compare_later(machine, region.buffer(memory_.ranks[rank_idx].window.data(), dispatch.buffer_idx),
-                               {what, &sequence_.calls[call_idx], call_idx, rank_idx, expected, bytes, 0,
-                                region.element_bytes, region.row_bytes});
+    const auto reread = [&](const RowRegion& region, const char* what, const model::Received& rows,
+                            const void* expected) {
+        compare_rows(machine, {what, call_idx, rank_idx}, region, dispatch, rows, expected, 0);
     };
-    reread(layout_.recv_x, "recv_x of an older dispatch that is still live", dispatch.rows[rank_idx]);
-    reread(layout_.recv_topk_idx, "recv_topk_idx of an older dispatch that is still live", received.topk_idx.data());
+    const bool has_topk = dispatch.mode == DispatchMode::topk;
+    const model::Received none = without_rows(received);
+    reread(layout_.recv_x, "recv_x of an older dispatch that is still live", received, dispatch.rows[rank_idx]);
+    reread(layout_.recv_topk_idx, "recv_topk_idx of an older dispatch that is still live",
+           has_topk ? padded(received, dispatch.num_worst_tokens) : none,
+           memory_.recv_topk_idx(rank_idx, dispatch_idx));
     reread(layout_.recv_topk_weights, "recv_topk_weights of an older dispatch that is still live",
-           received.topk_weights.data());
-    reread(layout_.recv_src_idx, "recv_src_idx of an older dispatch that is still live", received.src_idx.data());
+           has_topk ? received : none, received.topk_weights.data());
+    reread(layout_.recv_src_idx, "recv_src_idx of an older dispatch that is still live",
+           dispatch.mode != DispatchMode::cached ? received : none, received.src_idx.data());
+    reread(layout_.recv_x_scales, "recv_x_scales of an older dispatch that is still live", received,
+           received.x_scales.data());
+    reread(layout_.recv_extras, "recv_extras of an older dispatch that is still live", received,
+           received.extras.data());
+}
+
+std::byte* Streams::take_output(simt::Machine& machine, uint32_t rank_idx, uint64_t bytes) {
+    std::byte* data = memory_.ranks[rank_idx].take(bytes);
+    machine.enqueue(rank_idx, simt::Fill{data, kPoison, bytes});
+    return data;
+}
+
+void Streams::enqueue_expert_major(simt::Machine& machine, uint32_t rank_idx, uint32_t call_idx) {
+    const Call& call = sequence_.calls[call_idx];
+    const Dispatch& dispatch = sequence_.dispatches[call.idx];
+    const SequenceMemory::DispatchMemory& memory = memory_.dispatches[rank_idx][call.idx];
+    const ExpertMajor& own = dispatch.expert_major[rank_idx];
+    const model::Grouped& grouped = own.grouped;
+    RankMemory& rank = memory_.ranks[rank_idx];
+    const auto received = [&](const RowRegion& region) -> const std::byte* {
+        return region.num_buffers == 0 ? nullptr : region.buffer(rank.window.data(), dispatch.buffer_idx);
+    };
+    const auto output = [&](const auto& expected) {
+        return take_output(machine, rank_idx, (expected.size() + kPoisonRows) * sizeof(expected[0]));
+    };
+    const uint64_t slot_bytes = grouped.slot.size() * sizeof(int32_t);
+    machine.enqueue(rank_idx, simt::Fill{memory.slot, kPoison, slot_bytes});
+
+    ExpertMajorCall launch{};
+    launch.grid = own.grid;
+    launch.num_rows = static_cast<uint32_t>(grouped.slot.size() / module_.num_topk);
+    launch.num_expert_rows = grouped.num_rows;
+    launch.pads_zeros = own.pads_zeros;
+    launch.handle = memory.handle;
+    launch.recv_x = received(layout_.recv_x);
+    launch.recv_x_scales = received(layout_.recv_x_scales);
+    launch.recv_extras = received(layout_.recv_extras);
+    launch.recv_topk_idx = received(layout_.recv_topk_idx);
+    launch.recv_topk_weights = received(layout_.recv_topk_weights);
+    launch.counts = rank.take(uint64_t{own.grid} * module_.num_local_experts * sizeof(uint32_t));
+    launch.x = output(grouped.x);
+    launch.x_scales = output(grouped.x_scales);
+    launch.extras = output(grouped.extras);
+    launch.topk_weights = output(grouped.topk_weights);
+    launch.slot = memory.slot;
+    enqueue_kernel(machine, rank_idx, module_.expert_counts(launch));
+    enqueue_kernel(machine, rank_idx, module_.expert_major(launch));
+    const auto compare = [&](const char* name, const void* seen, const auto& expected, uint64_t row_elements,
+                             uint64_t num_poison) {
+        const auto bytes = static_cast<uint32_t>(sizeof(expected[0]));
+        results_.compare_later(machine, static_cast<const std::byte*>(seen),
+                               {name, &call, call_idx, rank_idx, expected.data(), expected.size() * bytes,
+                                num_poison * bytes, bytes, row_elements * bytes});
+    };
+    const model::Shape& shape = layout_.shape;
+    compare("expertMajor.x", launch.x, grouped.x, shape.row_bytes, kPoisonRows);
+    const uint64_t scale_row = shape.has_scale_columns ? grouped.num_rows : shape.num_scale_words;
+    compare("expertMajor.xScales", launch.x_scales, grouped.x_scales, std::max<uint64_t>(scale_row, 1), kPoisonRows);
+    compare("expertMajor.extras", launch.extras, grouped.extras, std::max(shape.num_extra_words, 1u), kPoisonRows);
+    compare("expertMajor.topkWeights", launch.topk_weights, grouped.topk_weights, 1, kPoisonRows);
+    compare("expertMajor.slot", launch.slot, grouped.slot, shape.num_topk, 0);
+}
+
+void Streams::copy_rows(simt::Machine& machine, uint32_t rank_idx, const RowRegion& region, std::byte* buffer,
+                        const Dispatch& dispatch, const std::byte* rows) {
+    for_spans(region, dispatch.received[rank_idx], [&](const RowSpan& span) {
+        machine.enqueue(rank_idx, simt::Copy{buffer + span.offset, rows + span.expected_offset, span.bytes});
+    });
+}
+
+uint64_t Streams::place_rows(simt::Machine& machine, uint32_t rank_idx, const Combine& combine) {
+    const Dispatch& dispatch = sequence_.dispatches[combine.dispatch_idx];
+    RankMemory& rank = memory_.ranks[rank_idx];
+    const bool is_in_place = combine.from == CombineFrom::received || combine.from == CombineFrom::rewritten;
+    const RowRegion& region = is_in_place ? layout_.recv_x : layout_.output;
+    std::byte* input = region.buffer(rank.window.data(), is_in_place ? dispatch.buffer_idx : combine.output_idx);
+    if (combine.from == CombineFrom::experts) {
+        ExpertSumCall launch{};
+        const model::Grouped& grouped =
+            sequence_.dispatches[dispatch.routing_idx].expert_major[rank_idx].grouped;
+        launch.grid = sequence_.dispatches[dispatch.routing_idx].expert_major[rank_idx].grid;
+        launch.num_rows = static_cast<uint32_t>(grouped.slot.size() / module_.num_topk);
+        launch.num_expert_rows = grouped.num_rows;
+        launch.y = rank.take_copy(combine.expert_outputs[rank_idx]);
+        launch.slot = memory_.dispatches[rank_idx][dispatch.routing_idx].slot;
+        launch.sums = input;
+        enqueue_kernel(machine, rank_idx, module_.expert_sum(launch));
+    } else if (combine.from != CombineFrom::received) {
+        copy_rows(machine, rank_idx, region, input, dispatch, rank.take_copy(combine.outputs[rank_idx]));
+    }
+    return static_cast<uint64_t>(input - rank.window.data());
+}
+
+uint64_t Streams::place_weights(simt::Machine& machine, uint32_t rank_idx, const Combine& combine) {
+    const Dispatch& dispatch = sequence_.dispatches[combine.dispatch_idx];
+    RankMemory& rank = memory_.ranks[rank_idx];
+    if (combine.weights_from[rank_idx] == WeightsFrom::none) return 0;
+    const bool is_in_place = combine.weights_from[rank_idx] == WeightsFrom::received;
+    const RowRegion& region = is_in_place ? layout_.recv_topk_weights : layout_.output_weights;
+    std::byte* weights = region.buffer(rank.window.data(), is_in_place ? dispatch.buffer_idx : combine.output_idx);
+    if (!is_in_place) {
+        copy_rows(machine, rank_idx, region, weights, dispatch, rank.take_copy(combine.weights[rank_idx]));
+    }
+    return static_cast<uint64_t>(weights - rank.window.data());
 }
 
 void Streams::enqueue_combine(simt::Machine& machine, uint32_t rank_idx, uint32_t call_idx) {
@@ -138,40 +307,52 @@ void Streams::enqueue_combine(simt::Machine& machine, uint32_t rank_idx, uint32_
     const Combine& combine = sequence_.combines[call.idx];
     const Dispatch& dispatch = sequence_.dispatches[combine.dispatch_idx];
     const model::Received& received = dispatch.received[rank_idx];
+    const bool brings_weights = combine.weights_from[rank_idx] != WeightsFrom::none;
     RankMemory& rank = memory_.ranks[rank_idx];
-    const bool is_output = combine.from == CombineFrom::output;
-    const RowRegion& region = is_output ? layout_.output : layout_.recv_x;
-    std::byte* input = region.buffer(rank.window.data(), is_output ? combine.output_idx : dispatch.buffer_idx);
-    if (combine.from != CombineFrom::received) {
-        const std::vector<uint16_t>& outputs = combine.outputs[rank_idx];
-        machine.enqueue(rank_idx, simt::Copy{input, rank.take_copy(outputs), outputs.size() * sizeof(uint16_t)});
-    }
-    const std::vector<uint16_t>& sums = combine.sums[rank_idx];
-    const uint64_t out_bytes = sums.size() * sizeof(uint16_t);
-    const uint64_t out_tail = kPoisonRows * module_.combine_row_bytes;
-    machine.enqueue(rank_idx, simt::Fill{memory_.out[rank_idx], kPoison, out_bytes + out_tail});
-
     CombineCall launch{};
+    launch.input_offset = place_rows(machine, rank_idx, combine);
+    launch.weights_offset = place_weights(machine, rank_idx, combine);
+    const std::vector<uint8_t>& sums = combine.sums[rank_idx];
+    const uint64_t out_tail = kPoisonRows * module_.combine_row_bytes;
+    machine.enqueue(rank_idx, simt::Fill{memory_.out[rank_idx], kPoison, sums.size() + out_tail});
+    const uint64_t weights_row_bytes = module_.num_topk * sizeof(uint32_t);
+    const uint64_t weights_bytes = brings_weights ? combine.weight_sums[rank_idx].size() * sizeof(uint32_t) : 0;
+    const uint64_t weights_tail = module_.has_combine_weights ? kPoisonRows * weights_row_bytes : 0;
+    if (weights_tail > 0) {
+        machine.enqueue(rank_idx, simt::Fill{memory_.out_weights[rank_idx], kPoison, weights_bytes + weights_tail});
+    }
+
     launch.rank_idx = rank_idx;
     launch.num_tokens = dispatch.inputs[rank_idx].num_tokens;
     launch.grid = call.grid[rank_idx];
     launch.deadline_ns = kNoDeadline;
-    launch.input_offset = static_cast<uint64_t>(input - rank.window.data());
-    launch.handle = memory_.handles[rank_idx][combine.dispatch_idx];
-    if (out_bytes > 0) launch.out = memory_.out[rank_idx];
+    launch.handle = memory_.dispatches[rank_idx][combine.dispatch_idx].handle;
+    if (!sums.empty()) launch.out = memory_.out[rank_idx];
+    if (weights_bytes > 0) launch.out_weights = memory_.out_weights[rank_idx];
+    for (size_t i = 0; i < combine.biases[rank_idx].size(); ++i) {
+        launch.bias[i] = rank.take_copy(combine.biases[rank_idx][i]);
+    }
     launch.fault = rank.fault();
     for (uint32_t peer = 0; peer < module_.num_ranks; ++peer) launch.window[peer] = memory_.ranks[peer].window.data();
     enqueue_kernel(machine, rank_idx, module_.combine(launch));
 
-    // Its end shows that every rank has ended the combine before it, whose output buffer is the caller's again.
-    const uint32_t next_output_idx = (combine.output_idx + 1) % layout_.output.num_buffers;
-    const uint64_t output_bytes = std::min(layout_.output.bytes, received.num_rows * module_.combine_row_bytes);
-    machine.enqueue(rank_idx, simt::Fill{layout_.output.buffer(rank.window.data(), next_output_idx), kPoison,
-                                         output_bytes});
+    // Its end shows that every rank has ended the combine before it, whose output buffers are the caller's again.
+    for (const RowRegion* region : {&layout_.output, &layout_.output_weights}) {
+        if (region->num_buffers == 0) continue;
+        const uint32_t next_output_idx = (combine.output_idx + 1) % region->num_buffers;
+        for_spans(*region, received, [&](const RowSpan& span) {
+            machine.enqueue(rank_idx, simt::Fill{region->buffer(rank.window.data(), next_output_idx) + span.offset,
+                                                 kPoison, span.bytes});
+        });
+    }
     enqueue_delay(machine, rank_idx, call.rest_ns[rank_idx]);
     results_.compare_later(machine, memory_.out[rank_idx],
-                  {"out", &call, call_idx, rank_idx, sums.data(), out_bytes, out_tail, sizeof(uint16_t),
-                   module_.combine_row_bytes});
+                           {"out", &call, call_idx, rank_idx, sums.data(), sums.size(), out_tail,
+                            layout_.output.element_bytes, module_.combine_row_bytes});
+    results_.compare_later(machine, memory_.out_weights[rank_idx],
+                           {"out_weights", &call, call_idx, rank_idx,
+                            brings_weights ? combine.weight_sums[rank_idx].data() : nullptr, weights_bytes,
+                            weights_tail, sizeof(uint32_t), weights_row_bytes});
 }
 
 void Streams::enqueue_query(simt::Machine& machine, uint32_t rank_idx, uint32_t query_idx) {
@@ -182,15 +363,12 @@ void Streams::enqueue_query(simt::Machine& machine, uint32_t rank_idx, uint32_t 
     launch.rank_idx = rank_idx;
     launch.num_tokens = query.input.num_tokens;
     launch.record_tag = tag;
-    if (query.input.num_tokens > 0) launch.topk_idx = rank.take_copy(query.input.topk_idx);
-    launch.record = records_.take(machine, rank_idx, {query_idx, true, tag, 0, nullptr, &query.layout,
-                                                    &query.input});
+    if (query.input.num_tokens > 0) launch.topk_idx = take_choices(module_, rank, query.input.topk_idx);
+    launch.record = records_.take(machine, rank_idx, {query_idx, true, tag, nullptr, &query.layout, &query.input});
     const auto output = [&](const auto& expected) {
         const uint64_t bytes = expected.size() * sizeof(expected[0]);
         const uint64_t tail = kPoisonRows * sizeof(expected[0]);
-        std::byte* data = rank.take(bytes + tail);
-        machine.enqueue(rank_idx, simt::Fill{data, kPoison, bytes + tail});
-        return data;
+        return take_output(machine, rank_idx, bytes + tail);
     };
     launch.num_tokens_per_rank = output(query.layout.num_tokens_per_rank);
     launch.num_tokens_per_expert = output(query.layout.num_tokens_per_expert);

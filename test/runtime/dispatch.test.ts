@@ -73,7 +73,11 @@ describe('dispatch', () => {
 
   it('of no tokens passes no addresses', async () => {
     const { group, raw } = openFake();
-    raw.counts = async () => ({ numRecvTokens: 0, numTokensPerExpert: Int32Array.of(0, 0) });
+    raw.counts = async () => ({
+      numRecvTokens: 0,
+      numTokensPerExpert: Int32Array.of(0, 0),
+      numTokensPerRank: new Int32Array(),
+    });
     const [received] = await group.dispatch([0, 1].map((i) => dispatchCall(group, i, 0)));
     expect(raw.launches[0]?.call).toMatchObject({ numTokens: 0, x: 0n, topkIdx: 0n });
     expect(received?.x.shape).toEqual([0, 16]);
@@ -98,7 +102,12 @@ describe('dispatch', () => {
   it('reports an index out of range, and gives the handle back', async () => {
     const { group, raw } = openFake();
     raw.counts = async (rank) => {
-      if (rank === 0) return { numRecvTokens: 0, numTokensPerExpert: Int32Array.of(0, 0) };
+      if (rank === 0)
+        return {
+          numRecvTokens: 0,
+          numTokensPerExpert: Int32Array.of(0, 0),
+          numTokensPerRank: new Int32Array(),
+        };
       const detail = { kind: 'expert-index', rank: 1, token: 17, k: 1, value: 300n };
       throw rawError('EPGEN_ARGUMENT', 'bad index', detail);
     };
@@ -214,8 +223,8 @@ describe('dispatch', () => {
     [
       'no top-k',
       { x: right().x },
-      EpgenUnsupportedError,
-      'Expected perRank[0].topkIdx and perRank[0].topkWeights: this version does not dispatch without them',
+      EpgenArgumentError,
+      'Expected perRank[0].topkIdx and perRank[0].topkWeights but received neither\nTo dispatch without them, set ht.withoutTopk in the spec and build again.',
     ],
     [
       'too many channels',
@@ -239,25 +248,43 @@ describe('dispatch', () => {
       'worst tokens',
       { ...right(), numWorstTokens: 64 },
       EpgenUnsupportedError,
-      'Expected perRank[0] to be without numWorstTokens, which this version does not support, but received 64',
+      'Expected perRank[0] to be without numWorstTokens, which ep2_h16_bf16 was built without, but received 64\nSet ht.worstTokens in the spec and build again.',
     ],
     [
-      'a stream',
-      { ...right(), stream: 1n },
-      EpgenUnsupportedError,
-      'Expected perRank[0] to be without stream, which this version does not support, but received 1n',
+      'what is no stream',
+      { ...right(), stream: 'main' },
+      EpgenArgumentError,
+      "Expected perRank[0].stream to be a stream of rank 0 or a cudaStream_t as a bigint but received 'main'",
     ],
     [
       'a cached handle',
       { ...right(), handle: {} },
       EpgenUnsupportedError,
-      'Expected perRank[0] to be without handle, which this version does not support, but received an Object',
+      'Expected perRank[0] to be without handle, which ep2_h16_bf16 was built without, but received an Object\nSet ht.cached in the spec and build again.',
+    ],
+    [
+      'scales of rows that have none',
+      { ...right(), xScales: rank.tensor('f32', [2, 1]) },
+      EpgenUnsupportedError,
+      "Expected perRank[0] to be without xScales, which ep2_h16_bf16 was built without, but received a Tensor\nSet dtype 'fp8_e4m3' in the spec and build again.",
+    ],
+    [
+      'extras of a spec without',
+      { ...right(), extras: rank.tensor('u8', [2, 4]) },
+      EpgenUnsupportedError,
+      'Expected perRank[0] to be without extras, which ep2_h16_bf16 was built without, but received a Tensor\nSet extraBytes in the spec and build again.',
+    ],
+    [
+      'a layout of a spec without',
+      { x: right().x, layout: {} },
+      EpgenUnsupportedError,
+      'Expected perRank[0] to be without layout, which ep2_h16_bf16 was built without, but received an Object\nSet ht.withoutTopk in the spec and build again.',
     ],
     [
       'an unknown option',
       { ...right(), topk: 2 },
       EpgenArgumentError,
-      'Expected perRank[0] to have only x, topkIdx, topkWeights, numChannels, copy but received topk',
+      'Expected perRank[0] to have only x, topkIdx, topkWeights, expertAlignment, numChannels, copy, window, asyncFinish, previousEvent, stream but received topk',
     ],
   ])('refuses %s before anything is launched', async (_name, call, errorClass, message) => {
     const { length } = group.ranks;
@@ -277,7 +304,7 @@ describe('dispatch', () => {
       ...dispatchCall(group, index),
       ...{ expertAlignment: 1, asyncFinish: false, numWorstTokens: 0, previousEvent: undefined },
     }));
-    await expect(group.dispatch(calls)).resolves.toHaveLength(2);
+    await expect(group.dispatch(calls as never)).resolves.toHaveLength(2);
   });
 
   it('passes the number of channels on as the grid', async () => {
@@ -324,6 +351,14 @@ describe('getDispatchLayout', () => {
     expect(raw.launches.map(({ op }) => op)).toEqual(['dispatchLayout']);
     await expect(rankAt(group, 1).getDispatchLayout({ topkIdx })).rejects.toThrow(
       'Expected topkIdx to belong to rank 1 but received one of rank 0',
+    );
+    const call = dispatchCall(group, 0) as never;
+    await expect(rankAt(group, 0).getDispatchLayout(call)).rejects.toThrow(
+      new EpgenArgumentError('Expected the call to have only topkIdx but received x'),
+    );
+    const weighted = { topkIdx, topkWeights: dispatchCall(group, 0).topkWeights };
+    await expect(rankAt(group, 0).getDispatchLayout(weighted)).rejects.toThrow(
+      new EpgenArgumentError('Expected the call to have only topkIdx but received topkWeights'),
     );
   });
 });

@@ -4,6 +4,8 @@ import type {
   RawCounts,
   RawDispatchCall,
   RawDispatchLayoutCall,
+  RawExpertMajorCall,
+  RawExpertSumCall,
   RawGroup,
 } from '../../native/addon-types.js';
 import { createGroup, type Group } from '../../native/group.js';
@@ -18,11 +20,26 @@ export const spec = {
   experts: 4,
   topk: 2,
   dtype: 'bf16',
+  scaleBlock: 128,
+  scaleDtype: 'f32',
+  scaleLayout: 'row',
+  extraBytes: 0,
   combineDtype: 'bf16',
   topkIdx: 'i64',
-  ht: { maxTokensPerRank: 8, liveResults: 2, credit: false },
+  ht: {
+    maxTokensPerRank: 8,
+    liveResults: 2,
+    credit: false,
+    withoutTopk: false,
+    cached: false,
+    worstTokens: false,
+    combineWeights: false,
+    biases: 0,
+    expertMajor: false,
+    readyCounters: false,
+  },
   ll: false,
-  channels: { memory: { count: 4 } },
+  channels: { memory: { count: 4, placement: 'compact' } },
 } as const;
 
 const region = (offset: number, bytes: number, numBuffers: number) => ({
@@ -64,9 +81,14 @@ export const description = {
 } as const satisfies ModuleDescription;
 
 export interface Launch {
-  readonly op: 'dispatch' | 'combine' | 'dispatchLayout';
+  readonly op: 'dispatch' | 'combine' | 'dispatchLayout' | 'expertMajor' | 'expertSum';
   readonly rank: number;
-  readonly call: RawDispatchCall | RawCombineCall | RawDispatchLayoutCall;
+  readonly call:
+    | RawDispatchCall
+    | RawCombineCall
+    | RawDispatchLayoutCall
+    | RawExpertMajorCall
+    | RawExpertSumCall;
 }
 
 /** An error as the addon makes them. */
@@ -89,12 +111,17 @@ export class FakeRawGroup implements RawGroup {
   counts: (rank: number) => Promise<RawCounts> = async () => ({
     numRecvTokens: 3,
     numTokensPerExpert: Int32Array.of(1, 2),
+    numTokensPerRank: new Int32Array(),
   });
   /** What a combine resolves to. */
   combineDone: (rank: number) => Promise<void> = async () => undefined;
+  /** Streams and events that the group used, as `record 1` or `2 waits for 1`. */
+  readonly orders: string[] = [];
+  readonly streams = new Set<number>();
   arenaLeft = description.sizes.arenaBytes;
   readonly #memory: readonly Uint8Array[] = [0, 1].map(() => new Uint8Array(1 << 20));
   #next = 8192n;
+  #numEvents = 0;
 
   alloc(rank: number, bytes: number): bigint {
     if (bytes > this.arenaLeft) throw rawError('EPGEN_ARGUMENT', `arena of rank ${rank} is full`);
@@ -111,8 +138,8 @@ export class FakeRawGroup implements RawGroup {
 
   collectGarbage(): void {}
 
-  windowBase(rank: number): bigint {
-    return BigInt(rank + 1) << 32n;
+  windowBase(rank: number, window = 0): bigint {
+    return (BigInt(rank + 1) << 32n) + (BigInt(window) << 18n);
   }
 
   arenaBase(rank: number): bigint {
@@ -145,13 +172,23 @@ export class FakeRawGroup implements RawGroup {
     call: RawDispatchCall & { readonly wait: boolean },
   ): Promise<RawCounts> | undefined {
     this.launches.push({ op: 'dispatch', rank, call });
+    this.orders.push(`rank ${rank}: dispatch on ${call.stream}`);
     this.heldLaunches += this.numHolds;
     return call.wait ? this.counts(rank) : undefined;
   }
 
   combine(rank: number, call: RawCombineCall): Promise<void> {
     this.launches.push({ op: 'combine', rank, call });
+    this.orders.push(`rank ${rank}: combine on ${call.stream}`);
     return this.combineDone(rank);
+  }
+
+  async expertMajor(rank: number, call: RawExpertMajorCall): Promise<void> {
+    this.launches.push({ op: 'expertMajor', rank, call });
+  }
+
+  async expertSum(rank: number, call: RawExpertSumCall): Promise<void> {
+    this.launches.push({ op: 'expertSum', rank, call });
   }
 
   async dispatchLayout(rank: number, call: RawDispatchLayoutCall): Promise<void> {
@@ -159,6 +196,18 @@ export class FakeRawGroup implements RawGroup {
   }
 
   async synchronize(): Promise<void> {}
+
+  beginCapture(): number {
+    return 1;
+  }
+
+  async endCapture(): Promise<void> {}
+
+  cancelCapture(): void {}
+
+  replay(): void {}
+
+  freeGraph(): void {}
 
   hold(): void {
     this.numHolds += 1;
@@ -169,6 +218,30 @@ export class FakeRawGroup implements RawGroup {
   }
 
   delay(): void {}
+
+  openStream(): number {
+    const stream = 5 + this.streams.size;
+    this.streams.add(stream);
+    return stream;
+  }
+
+  importStream(): number {
+    throw rawError('EPGEN_UNSUPPORTED', 'no devices');
+  }
+
+  closeStream(_rank: number, stream: number): void {
+    this.orders.push(`close ${stream}`);
+  }
+
+  recordEvent(rank: number, stream: number): number {
+    this.#numEvents += 1;
+    this.orders.push(`rank ${rank}: event ${this.#numEvents} on ${stream}`);
+    return this.#numEvents;
+  }
+
+  waitEvent(rank: number, stream: number, event: number): void {
+    this.orders.push(`rank ${rank}: ${stream} waits for event ${event}`);
+  }
 
   async reset(epoch: number): Promise<void> {
     this.resetEpochs.push(epoch);
@@ -228,16 +301,20 @@ export function fakeAddon(raw: RawGroup, specHash: string = description.specHash
 }
 
 /** A group over fake memory. */
-export function openFake(): { readonly group: Group<typeof spec>; readonly raw: FakeRawGroup } {
-  return openFakeOf<typeof spec>(description);
+export function openFake(numWindows = 1): {
+  readonly group: Group<typeof spec>;
+  readonly raw: FakeRawGroup;
+} {
+  return openFakeOf<typeof spec>(description, numWindows);
 }
 
 /** A group of another spec over fake memory. */
 export function openFakeOf<S extends Spec>(
   module: ModuleDescription<S>,
+  numWindows = 1,
 ): { readonly group: Group<S>; readonly raw: FakeRawGroup } {
   const raw = new FakeRawGroup();
-  const state = new GroupState(module, raw, 'cpu');
+  const state = new GroupState(module, raw, { backend: 'cpu', numWindows });
   return { group: createGroup<S>({ state, devices: [0, 1], backendReason: 'a test' }), raw };
 }
 

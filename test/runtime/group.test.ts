@@ -24,11 +24,25 @@ describe('call order', () => {
     await expect(one.combine({ x, handle })).rejects.toThrow(
       new EpgenArgumentError(
         'Expected call 2 of rank 1 to be dispatch, as on rank 0, but received combine',
-        { hint: 'Every rank makes the same sequence of dispatch and combine calls.' },
+        {
+          hint: 'Every rank makes the same sequence of dispatch and combine calls, over all windows.',
+        },
       ),
     );
     expect(raw.launches).toHaveLength(3);
     await one.dispatch(dispatchCall(group, 1));
+  });
+
+  it('refuses the handle of another dispatch than a peer’s, with calls one by one', async () => {
+    const { group, raw } = openFake();
+    const calls = () => [dispatchCall(group, 0), dispatchCall(group, 1)] as const;
+    const first = (await group.dispatch(calls()))[0]!;
+    const second = (await group.dispatch(calls()))[1]!;
+    await rankAt(group, 0).combine({ x: first.x, handle: first.handle });
+    await expect(rankAt(group, 1).combine({ x: second.x, handle: second.handle })).rejects.toThrow(
+      'Expected the handle of call 3 of rank 1 to be of dispatch 1, as on rank 0, but received that of dispatch 2',
+    );
+    expect(raw.launches).toHaveLength(5);
   });
 
   it('compares whole calls of the group before it launches any', async () => {

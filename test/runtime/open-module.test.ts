@@ -66,6 +66,7 @@ describe('openModule', () => {
     expect(received).toEqual({
       deadlineMs: 500,
       firstDeadlineMs: 500,
+      windows: 1,
       seed: 7n,
       devices: [3, 1],
     });
@@ -148,7 +149,7 @@ describe('openModule', () => {
     [null, 'Expected the options of openGroup to be an object but received null'],
     [
       { device: 1 },
-      'Expected the options of openGroup to be among backend, devices, deadlineMs, firstDeadlineMs, addonDir, seed but received device',
+      'Expected the options of openGroup to be among backend, devices, deadlineMs, firstDeadlineMs, windows, addonDir, seed but received device',
     ],
     [{ backend: 'gpu' }, "Expected backend to be 'auto', 'cpu' or 'cuda' but received 'gpu'"],
     [{ devices: [0] }, 'Expected devices to be 2 device ordinals, one per rank, but received [0]'],
@@ -169,6 +170,7 @@ describe('openModule', () => {
       { deadlineMs: '5' },
       "Expected deadlineMs to be milliseconds above 0 and at most 2147483647 but received '5'",
     ],
+    [{ windows: 5 }, 'Expected windows to be an integer in 1..4 but received 5'],
     [{ addonDir: '' }, "Expected addonDir to be a path but received ''"],
     [{ seed: 1.5 }, 'Expected seed to be a whole number below 2^64 but received 1.5'],
     [
@@ -279,6 +281,12 @@ describe('backend', () => {
       {},
       'devices 0 and 1 are linked by PCIe, which has no atomics between devices',
     ],
+    [
+      'windows whose blocks do not fit on a device at once',
+      {},
+      { devices: [1, 1], windows: 3 },
+      '3 windows of 2 ranks with 4 channels each are 24 blocks at once, and device 1 (Test GPU) has 16 SMs\nOpen fewer windows',
+    ],
   ])('cuda is refused before anything is opened: %s', async (_name, found, options, problem) => {
     const openGroup = () => {
       throw new Error('opened');
@@ -312,7 +320,15 @@ describe('backend', () => {
 });
 
 function device(ordinal: number): RawDevice {
-  return { ordinal, name: 'Test GPU', major: 9, minor: 0, totalBytes: 1 << 30, pciBusId: '' };
+  return {
+    ordinal,
+    name: 'Test GPU',
+    major: 9,
+    minor: 0,
+    numSms: 16,
+    totalBytes: 1 << 30,
+    pciBusId: '',
+  };
 }
 
 function links(link: RawLink): RawLink[][] {

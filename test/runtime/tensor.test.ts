@@ -3,6 +3,9 @@ import { runInNewContext } from 'node:vm';
 import { EpgenArgumentError, type EpgenError } from 'epgen/runtime';
 import { describe, expect, it } from 'vitest';
 import { bf16FromFloat32, float32FromBf16 } from '../../native/bf16.js';
+import type { DType } from '../../native/dtype.js';
+import { float32FromF16 } from '../../native/f16.js';
+import { float32FromFp8 } from '../../native/fp8.js';
 import { openFake, rankAt } from './fake-addon.js';
 
 describe('bf16', () => {
@@ -35,6 +38,12 @@ describe('Tensor', () => {
   const { group, raw } = openFake();
   const rank = rankAt(group, 0);
 
+  const floats: Partial<Record<DType, (bits: never) => Float32Array>> = {
+    bf16: float32FromBf16,
+    f16: float32FromF16,
+    fp8_e4m3: float32FromFp8,
+  };
+
   it('has a dtype, a frozen shape of its own and an address', () => {
     const shape = [2, 3];
     const tensor = rank.tensor('f32', shape, [1, 2, 3, 4, 5, 6]);
@@ -49,6 +58,12 @@ describe('Tensor', () => {
     ['bf16', [1, -2], Uint16Array.of(0x3f80, 0xc000)],
     ['bf16', Float32Array.of(1, -2), Uint16Array.of(0x3f80, 0xc000)],
     ['bf16', Uint16Array.of(7, 8), Uint16Array.of(7, 8)],
+    ['f16', [1, -2], Uint16Array.of(0x3c00, 0xc000)],
+    ['f16', Float32Array.of(1, 65520), Uint16Array.of(0x3c00, 0x7c00)],
+    ['f16', Uint16Array.of(7, 8), Uint16Array.of(7, 8)],
+    ['fp8_e4m3', [1, -500], Uint8Array.of(0x38, 0xfe)],
+    ['fp8_e4m3', Float32Array.of(1, Number.NaN), Uint8Array.of(0x38, 0x7f)],
+    ['fp8_e4m3', Uint8Array.of(7, 8), Uint8Array.of(7, 8)],
     ['f32', [0.5, 2], Float32Array.of(0.5, 2)],
     ['i32', [-1, 2], Int32Array.of(-1, 2)],
     ['i64', [-1, 2 ** 40], BigInt64Array.of(-1n, 1n << 40n)],
@@ -61,9 +76,7 @@ describe('Tensor', () => {
     await tensor.copyFrom(values as never);
     expect(await tensor.toArray()).toEqual(want);
     expect(await tensor.toFloat32()).toEqual(
-      dtype === 'bf16'
-        ? float32FromBf16(want as Uint16Array)
-        : Float32Array.from(want as Float32Array, Number),
+      floats[dtype]?.(want as never) ?? Float32Array.from(want as Float32Array, Number),
     );
   });
 
@@ -102,6 +115,16 @@ describe('Tensor', () => {
     ],
     [
       'values',
+      () => rank.tensor('f16', [1], Int32Array.of(1) as never),
+      'Expected values of the f16 tensor to be a Float32Array or number[] of values, or a Uint16Array of bits but received an Int32Array',
+    ],
+    [
+      'values',
+      () => rank.tensor('fp8_e4m3', [1], Uint16Array.of(1) as never),
+      'Expected values of the fp8_e4m3 tensor to be a Float32Array or number[] of values, or a Uint8Array of bits but received a Uint16Array',
+    ],
+    [
+      'values',
       () => rank.tensor('i64', [1], [0.5]),
       'Expected values[0] to be an integer in -9007199254740991..9007199254740991 but received 0.5',
     ],
@@ -113,7 +136,7 @@ describe('Tensor', () => {
     [
       'dtype',
       () => rank.tensor('f64' as never, [1]),
-      "Expected dtype to be one of bf16, f32, i32, i64, u8 but received 'f64'",
+      "Expected dtype to be one of bf16, f16, fp8_e4m3, f32, i32, i64, u8 but received 'f64'",
     ],
     [
       'shape',

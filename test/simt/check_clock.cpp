@@ -24,7 +24,7 @@ using simt::check::Stamp;
 
 constexpr Shape kShape{3, 4, 2};
 constexpr uint32_t kNumThreads = kShape.num_warps * kLanes;
-constexpr uint32_t kNumClockThreads = kShape.num_ranks * kShape.num_blocks * kNumThreads;
+constexpr uint32_t kNumClockThreads = kShape.num_queues * kShape.num_blocks * kNumThreads;
 
 /// A clock as an array.
 struct PlainClock {
@@ -34,7 +34,7 @@ struct PlainClock {
         return {idx / kNumThreads / kShape.num_blocks, idx / kNumThreads % kShape.num_blocks, idx % kNumThreads};
     }
     static bool is_in(Position a, Position b, Level level) {
-        return a.rank_idx == b.rank_idx && (level < Level::block || a.block_idx == b.block_idx) &&
+        return a.queue_idx == b.queue_idx && (level < Level::block || a.block_idx == b.block_idx) &&
                (level < Level::warp || a.thread_idx / kLanes == b.thread_idx / kLanes) &&
                (level < Level::lane || a.thread_idx == b.thread_idx);
     }
@@ -124,7 +124,7 @@ CASE("a clock of a small launch takes in a larger one of the same rank") {
     Pool pool;
     Clock clock;
     clock.raise({0, 1, 33}, Level::lane, 7, {2, 2, 2}, pool);
-    clock.raise({0, 0, 0}, Level::rank, 10, {2, 2, 2}, pool);
+    clock.raise({0, 0, 0}, Level::queue, 10, {2, 2, 2}, pool);
     clock.raise({0, 5, 3}, Level::lane, 12, {2, 6, 1}, pool);
     expect(clock.number_of({0, 5, 3}) == 12, "raised");
     expect(clock.number_of({0, 5, 4}) == 10 && clock.number_of({0, 1, 33}) == 10, "as the rank");

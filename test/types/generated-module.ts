@@ -1,19 +1,49 @@
+/** What sets a module apart from one of plain bf16 rows. */
+export interface ModuleFeatures {
+  readonly dtype?: 'bf16' | 'fp8_e4m3';
+  readonly extraBytes?: number;
+  readonly topkIdx?: 'i64' | 'i32';
+  readonly withoutTopk?: boolean;
+  readonly cached?: boolean;
+  readonly worstTokens?: boolean;
+  readonly expertMajor?: boolean;
+  readonly placement?: 'compact' | 'slotted';
+}
+
 /** What a generated `index.ts` looks like, for a spec of 8 ranks and top-8. */
-export function generatedModule(hidden: number): string {
+export function generatedModule(hidden: number, features: ModuleFeatures = {}): string {
+  const { dtype = 'bf16', extraBytes = 0, topkIdx = 'i64', withoutTopk = false } = features;
+  const { cached = false, worstTokens = false, placement = 'compact' } = features;
+  const { expertMajor = false } = features;
   return `import * as runtime from 'epgen/runtime';
 
 export const spec = {
-  name: 'ep8_h${hidden}_bf16',
+  name: 'ep8_h${hidden}_${dtype}',
   ranks: 8,
   hidden: ${hidden},
   experts: 256,
   topk: 8,
-  dtype: 'bf16',
+  dtype: '${dtype}',
+  scaleBlock: 128,
+  scaleDtype: 'f32',
+  scaleLayout: 'row',
+  extraBytes: ${extraBytes},
   combineDtype: 'bf16',
-  topkIdx: 'i64',
-  ht: { maxTokensPerRank: 4096, liveResults: 2, credit: false },
+  topkIdx: '${topkIdx}',
+  ht: {
+    maxTokensPerRank: 4096,
+    liveResults: 2,
+    credit: false,
+    withoutTopk: ${withoutTopk},
+    cached: ${cached},
+    worstTokens: ${worstTokens},
+    combineWeights: false,
+    biases: 0,
+    expertMajor: ${expertMajor},
+    readyCounters: false,
+  },
   ll: false,
-  channels: { memory: { count: 16, stages: 'auto' } },
+  channels: { memory: { count: 16, stages: 'auto', placement: '${placement}' } },
 } as const;
 
 const region = { offset: 0, bytes: 0, stride: 0, numBuffers: 1 };

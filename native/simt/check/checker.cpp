@@ -11,8 +11,6 @@ namespace epgen::simt::check {
 
 namespace {
 
-constexpr Plane kPlanes[] = {Plane::thread, Plane::bulk_source, Plane::bulk_write, Plane::mbarrier};
-
 Site site_of(const Access& access) { return {access.what, access.object, access.place, nullptr, Agent::thread}; }
 
 }  // namespace
@@ -21,8 +19,7 @@ Checker::Checker(uint32_t num_ranks, std::function<void(const RaceReport&)> on_r
     : state_(std::make_unique<State>()) {
     state_->num_findings = &num_findings_;
     state_->on_race = std::move(on_race);
-    state_->ranks.resize(num_ranks);
-    for (RankView& rank : state_->ranks) rank.known = Known::nothing(state_->pool);
+    state_->queue_at(num_ranks - 1);
 }
 
 Checker::~Checker() = default;
@@ -39,32 +36,29 @@ void Checker::add_region(const MemoryRegion& region) {
 
 void Checker::kernel_starts(const Launch& launch) {
     const uint32_t num_blocks = launch.kernel.grid;
-    RankView& rank = state_->ranks[launch.rank_idx];
-    LaunchView& view = rank.launch;
-    view.rank_idx = launch.rank_idx;
-    view.shape = {static_cast<uint32_t>(state_->ranks.size()), num_blocks,
+    const uint32_t queue_idx = queue_of(launch.rank_idx, launch.stream_idx);
+    QueueView& queue = state_->queue_at(queue_idx);
+    LaunchView& view = queue.launch;
+    view.queue_idx = queue_idx;
+    view.shape = {static_cast<uint32_t>(state_->queues.size()), num_blocks,
                   launch.kernel.entry->num_threads / kWarpLanes};
-    view.first_number = view.newest_number = rank.newest_number + 1;
+    view.first_number = view.newest_number = queue.newest_number + 1;
     view.blocks.assign(num_blocks, nullptr);
-    Knowledge& known = rank.known.own(state_->pool);
-    for (const Plane plane : kPlanes) {
-        known.plane(plane).raise({launch.rank_idx, 0, 0}, Level::rank, rank.newest_number, view.shape_of(plane),
-                                 state_->pool);
-    }
-    view.start = view.end = rank.known;
+    state_->settle(queue, queue_idx);
+    view.start = view.end = queue.known;
 }
 
 void Checker::kernel_ends(const Launch& launch) {
-    RankView& rank = state_->ranks[launch.rank_idx];
-    rank.newest_number = rank.launch.newest_number;
-    rank.known = std::move(rank.launch.end);
-    rank.launch.first_number = rank.newest_number + 1;  // nothing of this launch is running any more
-    rank.launch.start = {};
+    QueueView& queue = state_->queue_at(queue_of(launch.rank_idx, launch.stream_idx));
+    queue.newest_number = queue.launch.newest_number;
+    queue.known = std::move(queue.launch.end);
+    queue.launch.first_number = queue.newest_number + 1;  // nothing of this launch is running any more
+    queue.launch.start = {};
 }
 
 void Checker::block_starts(const Block& block) {
     State& state = *state_;
-    LaunchView& launch = state.ranks[block.launch->rank_idx].launch;
+    LaunchView& launch = state.queue_at(queue_of(block.launch->rank_idx, block.launch->stream_idx)).launch;
     BlockView& view = state.take_block();
     view.launch = &launch;
     view.block_idx = block.block_idx;
@@ -100,14 +94,29 @@ void Checker::block_ends(const Block& block) {
     state_->end_block(view);
 }
 
-void Checker::stream_access(uint32_t rank_idx, AccessKind kind, const void* data, uint64_t bytes, const char* what) {
+uint32_t Checker::event_recorded(StreamId stream) {
     State& state = *state_;
-    RankView& rank = state.ranks[rank_idx];
+    const uint32_t queue_idx = queue_of(stream.rank_idx, stream.stream_idx);
+    QueueView& queue = state.queue_at(queue_idx);
+    state.settle(queue, queue_idx);
+    state.events.push_back(queue.known);
+    return static_cast<uint32_t>(state.events.size() - 1);
+}
+
+void Checker::event_waited(StreamId stream, uint32_t event) {
+    QueueView& queue = state_->queue_at(queue_of(stream.rank_idx, stream.stream_idx));
+    queue.known.join(state_->events[event], state_->pool);
+}
+
+void Checker::stream_access(StreamId stream, AccessKind kind, const void* data, uint64_t bytes, const char* what) {
+    State& state = *state_;
+    const uint32_t queue_idx = queue_of(stream.rank_idx, stream.stream_idx);
+    QueueView& queue = state.queue_at(queue_idx);
     const bool is_write = kind != AccessKind::load;
     const uint32_t site = state.sites.number_of({what, nullptr, {"", 0}, nullptr, Agent::stream});
-    const Component component(Plane::thread, {rank_idx, kStreamBlock, 0});
-    const Stamp stamp{component, ++rank.newest_number, site, 0, is_write, Scope::none, kAnyExtent};
-    const Subject subject{stamp, nullptr, rank.known.get()};
+    const Component component(Plane::thread, {queue_idx, kStreamBlock, 0});
+    const Stamp stamp{component, ++queue.newest_number, site, 0, is_write, Scope::none, kAnyExtent};
+    const Subject subject{stamp, nullptr, queue.known.get()};
     if (Shadow* shadow = state.shadow_of(nullptr, data)) {
         Trail trail;
         state.touch(subject, trail, *shadow, data, bytes);
@@ -333,10 +342,10 @@ void Checker::forget() {
     }
     state.words.clear();
     state.hints.clear();
-    for (RankView& rank : state.ranks) {
-        rank.newest_number = std::max(rank.newest_number, rank.launch.newest_number);
-        rank.launch.start = rank.launch.end = {};
-        rank.launch.blocks.clear();
+    for (QueueView& queue : state.queues) {
+        queue.newest_number = std::max(queue.newest_number, queue.launch.newest_number);
+        queue.launch.start = queue.launch.end = {};
+        queue.launch.blocks.clear();
     }
 }
 

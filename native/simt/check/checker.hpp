@@ -49,6 +49,8 @@ struct ReleasedClock {
 class Checker {
 public:
     static constexpr uint32_t kMaxBlocks = kStreamBlock - 1;
+    static constexpr uint32_t kMaxRanks = 1u << kRankBits;
+    static constexpr uint32_t kMaxStreams = 8;  // of a rank
 
     Checker(uint32_t num_ranks, std::function<void(const RaceReport&)> on_race);
     ~Checker();
@@ -65,8 +67,12 @@ public:
     /// Before the fibers run.
     void block_starts(const Block& block);
     void block_ends(const Block& block);
-    /// A task of the rank's stream reads or writes memory. `what` is of static storage: "Download".
-    void stream_access(uint32_t rank_idx, AccessKind kind, const void* data, uint64_t bytes, const char* what);
+    /// Gives what event_waited() takes.
+    uint32_t event_recorded(StreamId stream);
+    /// The stream comes after all that was before the event.
+    void event_waited(StreamId stream, uint32_t event);
+    /// A task of the stream reads or writes memory. `what` is of static storage: "Download".
+    void stream_access(StreamId stream, AccessKind kind, const void* data, uint64_t bytes, const char* what);
 
     /// The host has seen the newest store to `word` and reads the rank's memory on its strength. Judged and not
     /// remembered: the host hands the memory back by what it enqueues.

@@ -6,7 +6,7 @@
 
 namespace epgen::simt::check {
 
-/// A rank, a block or all ranks, with an entry for each part; or a warp, with a number for each lane.
+/// A queue, a block or all queues, with an entry for each part; or a warp, with a number for each lane.
 struct Clock::Node {
     uint32_t num_refs;
     uint32_t base;  // no number below is smaller; that of parts beyond `count`, and of the stream
@@ -108,10 +108,10 @@ struct Clock::Tree {
     }
 
     struct Path {
-        uint32_t idx[4];    // of the rank, the block, the warp and the lane
-        uint32_t count[4];  // of ranks, blocks, warps and lanes
+        uint32_t idx[4];    // of the queue, the block, the warp and the lane
+        uint32_t count[4];  // of queues, blocks, warps and lanes
     };
-    /// `change` raises the entry at `target`, a level counted from all ranks on.
+    /// `change` raises the entry at `target`, a level counted from all queues on.
     template <class Change>
     static void raise_at(Entry& slot, uint32_t level, uint32_t target, const Path& path, Pool& pool, Change change) {
         if (level == target) return change(slot);
@@ -130,8 +130,8 @@ struct Clock::Tree {
         collapse(slot);
     }
     static Path path(Position position, const Shape& shape) {
-        return {{position.rank_idx, position.block_idx, position.thread_idx / kLanes, position.thread_idx % kLanes},
-                {shape.num_ranks, shape.num_blocks, shape.num_warps, kLanes}};
+        return {{position.queue_idx, position.block_idx, position.thread_idx / kLanes, position.thread_idx % kLanes},
+                {shape.num_queues, shape.num_blocks, shape.num_warps, kLanes}};
     }
 
     /// The larger of each two numbers; `a` or `b` itself where that is the result.
@@ -177,7 +177,7 @@ Clock::Clock(const Clock& other) : root_(Tree::share(other.root_)) {}
 Clock::~Clock() { Tree::drop(root_); }
 
 uint32_t Clock::number_of(Position position) const {
-    const uint32_t idx[] = {position.rank_idx, position.block_idx, position.thread_idx / kLanes};
+    const uint32_t idx[] = {position.queue_idx, position.block_idx, position.thread_idx / kLanes};
     Entry entry = root_;
     for (uint32_t level = 0; level < 3; ++level) {
         if (Tree::is_number(entry)) return Tree::number(entry);

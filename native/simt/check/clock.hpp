@@ -1,4 +1,4 @@
-// A vector clock over all threads of a group, as a tree: rank, block, warp, lane. Any level may be one number that
+// A vector clock over all threads of a group, as a tree: queue, block, warp, lane. Any level may be one number that
 // holds for everything below it. Clocks share their parts, so that a copy costs nothing and equal parts are recognised.
 #pragma once
 
@@ -10,24 +10,29 @@
 namespace epgen::simt::check {
 
 constexpr uint32_t kLanes = 32;
-/// Stands for the stream of a rank among its blocks; above all of them.
+/// Stands for a stream among the blocks of its kernels; above all of them.
 constexpr uint32_t kStreamBlock = 0x3fff;
+
+/// A rank's stream as one number, with the rank in the lowest bits.
+constexpr uint32_t kRankBits = 3;
+constexpr uint32_t queue_of(uint32_t rank_idx, uint32_t stream_idx) { return stream_idx << kRankBits | rank_idx; }
+constexpr uint32_t rank_of(uint32_t queue_idx) { return queue_idx & ((1u << kRankBits) - 1); }
 
 /// Whose number a clock tells.
 struct Position {
-    uint32_t rank_idx;
+    uint32_t queue_idx;
     uint32_t block_idx;
     uint32_t thread_idx;
 };
 
 /// How far a launch's part of the tree reaches.
 struct Shape {
-    uint32_t num_ranks;
+    uint32_t num_queues;
     uint32_t num_blocks;
     uint32_t num_warps;
 };
 
-enum class Level : uint8_t { rank, block, warp, lane };
+enum class Level : uint8_t { queue, block, warp, lane };
 
 class Clock {
 public:

@@ -9,7 +9,8 @@ namespace {
 std::string text_of(Place place) { return std::string(base_name(place.file)) + ":" + std::to_string(place.line); }
 
 std::string text_of(Position position) {
-    return "rank " + std::to_string(position.rank_idx) + " block " + std::to_string(position.block_idx) + " warp " +
+    return "rank " + std::to_string(rank_of(position.queue_idx)) + " block " + std::to_string(position.block_idx) +
+           " warp " +
            std::to_string(position.thread_idx / kLanes) + " lane " + std::to_string(position.thread_idx % kLanes);
 }
 
@@ -18,9 +19,9 @@ const char* fence_name(Fenced fenced) {
 }
 
 /// The block of a thread or copy, while it runs the launch in which it was counted.
-const BlockView* block_of(const std::vector<RankView>& ranks, const Stamp& stamp) {
+const BlockView* block_of(const std::deque<QueueView>& queues, const Stamp& stamp) {
     const Position position = stamp.component.position();
-    const LaunchView& launch = ranks[position.rank_idx].launch;
+    const LaunchView& launch = queues[position.queue_idx].launch;
     if (stamp.number < launch.first_number || position.block_idx >= launch.blocks.size()) return nullptr;
     return launch.blocks[position.block_idx];
 }
@@ -95,7 +96,7 @@ std::string Checker::State::remedy(const Stamp& first, const Subject& second) co
     const bool is_async = second.stamp.component.is_async();
     if (is_async && knows(second, first)) return fence_remedy(first, second);
 
-    const BlockView* block = component.position().block_idx == kStreamBlock ? nullptr : block_of(ranks, first);
+    const BlockView* block = component.position().block_idx == kStreamBlock ? nullptr : block_of(queues, first);
     if (component.plane() == Plane::mbarrier) return mbarrier_remedy(first, block);
     const View* owner = block == nullptr ? nullptr : &block->threads[component.position().thread_idx];
     if (component.plane() == Plane::bulk_write) {
@@ -124,12 +125,14 @@ std::string Checker::State::remedy(const Stamp& first, const Subject& second) co
         }
     }
     if (component.is_async()) return group_remedy(first, second, owner);
-    const uint32_t rank_idx = component.position().rank_idx;
-    const bool has_ended = first.number < ranks[rank_idx].launch.first_number;
+    const uint32_t queue_idx = component.position().queue_idx;
+    const uint32_t other_idx = second.stamp.component.position().queue_idx;
+    const bool has_ended = first.number < queues[queue_idx].launch.first_number;
+    const bool is_same_rank = rank_of(queue_idx) == rank_of(other_idx);
     return std::string("no synchronisation between them") +
-           (has_ended && rank_idx != second.stamp.component.position().rank_idx
-                ? "; the end of a kernel orders nothing for other ranks"
-                : "");
+           (!has_ended || queue_idx == other_idx ? ""
+            : is_same_rank ? "; the end of a kernel orders nothing for other streams without an event"
+                           : "; the end of a kernel orders nothing for other ranks");
 }
 
 RaceSide Checker::State::side(const Stamp& stamp) const {
@@ -141,7 +144,7 @@ RaceSide Checker::State::side(const Stamp& stamp) const {
             text(base_name(site.place.file)),
             site.place.line,
             site.code_address,
-            position.rank_idx,
+            rank_of(position.queue_idx),
             position.block_idx == kStreamBlock ? 0 : position.block_idx,
             stamp.thread_idx / kLanes,
             stamp.thread_idx % kLanes,
@@ -154,7 +157,7 @@ std::string Checker::State::address_text(uintptr_t address, const Subject& subje
     const auto at = [address](const Shadow& shadow) { return " + " + std::to_string(address - shadow.begin()); };
     if (subject.view != nullptr && subject.view->block->shared.contains(address)) {
         const BlockView& block = *subject.view->block;
-        return "shared memory of rank " + std::to_string(block.launch->rank_idx) + " block " +
+        return "shared memory of rank " + std::to_string(rank_of(block.launch->queue_idx)) + " block " +
                std::to_string(block.block_idx) + at(block.shared);
     }
     for (const auto& region : regions) {

@@ -21,8 +21,8 @@ bool Checker::State::knows(const Subject& subject, const Stamp& earlier) const {
     if (subject.is_host) {
         // It knows what it was told.
     } else if (view == nullptr) {
-        // A stream goes on when everything before on its rank has ended.
-        if (position.rank_idx == subject.stamp.component.position().rank_idx) return true;
+        // A stream goes on when everything before on it has ended.
+        if (position.queue_idx == subject.stamp.component.position().queue_idx) return true;
     } else if (component == view->component) {
         return true;
     } else if (component.plane() == Plane::bulk_source || component.plane() == Plane::bulk_write) {
@@ -70,7 +70,7 @@ bool Checker::State::supersedes(const Subject& subject, const Stamp& earlier) co
     if (!stamp.is_write && stamp.component.is_async()) {
         // Who knows of a copy need not know what its thread knew; but it knows what came before the kernel.
         const bool is_same = earlier.component == stamp.component && earlier.number <= stamp.number;
-        return is_same || (earlier.component.position().rank_idx == stamp.component.position().rank_idx &&
+        return is_same || (earlier.component.position().queue_idx == stamp.component.position().queue_idx &&
                            earlier.number < subject.view->block->launch->first_number);
     }
     return (stamp.is_write && !stamp.is_strong()) || is_ordered(subject, earlier);
@@ -131,7 +131,7 @@ Histories::Id Checker::State::lose(const Subject& subject, Histories::Id history
     char text[128];
     std::snprintf(text, sizeof text, "%s: more than %u accesses to the same bytes that nothing orders",
                   sites[subject.stamp.site].what, Histories::kMaxStamps);
-    engine().post_fault(FaultKind::limit, sites[subject.stamp.site].place, position.rank_idx,
+    engine().post_fault(FaultKind::limit, sites[subject.stamp.site].place, rank_of(position.queue_idx),
                         position.block_idx == kStreamBlock ? 0 : position.block_idx, subject.stamp.thread_idx, text);
     return history;
 }

@@ -16,7 +16,7 @@ struct Component {
 
     Component() = default;
     Component(Plane plane, Position position)
-        : bits(static_cast<uint32_t>(plane) << 30 | position.rank_idx << 24 | position.block_idx << 10 |
+        : bits(static_cast<uint32_t>(plane) << 30 | position.queue_idx << 24 | position.block_idx << 10 |
                position.thread_idx) {}
     Plane plane() const { return static_cast<Plane>(bits >> 30); }
     Position position() const { return {bits >> 24 & 63, bits >> 10 & 0x3fff, bits & 1023}; }
@@ -50,8 +50,8 @@ static_assert(sizeof(Stamp) == 16);
 inline bool reaches(Scope scope, Position from, Position to) {
     switch (scope) {
         case Scope::none: return false;
-        case Scope::block: return from.rank_idx == to.rank_idx && from.block_idx == to.block_idx;
-        case Scope::gpu: return from.rank_idx == to.rank_idx;
+        case Scope::block: return from.queue_idx == to.queue_idx && from.block_idx == to.block_idx;
+        case Scope::gpu: return rank_of(from.queue_idx) == rank_of(to.queue_idx);
         case Scope::sys: return true;
     }
     return false;

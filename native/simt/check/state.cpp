@@ -4,6 +4,12 @@
 
 namespace epgen::simt::check {
 
+namespace {
+
+constexpr Plane kPlanes[] = {Plane::thread, Plane::bulk_source, Plane::bulk_write, Plane::mbarrier};
+
+}  // namespace
+
 void WarpMemo::join(Known& known, const Known& released, Pool& pool) {
     if (!(before == known) || !(other == released)) {
         before = joined = known;
@@ -11,6 +17,20 @@ void WarpMemo::join(Known& known, const Known& released, Pool& pool) {
         joined.join(released, pool);
     }
     known = joined;
+}
+
+QueueView& Checker::State::queue_at(uint32_t queue_idx) {
+    while (queues.size() <= queue_idx) queues.emplace_back().known = Known::nothing(pool);
+    return queues[queue_idx];
+}
+
+void Checker::State::settle(QueueView& queue, uint32_t queue_idx) {
+    // A queue's blocks and warps don't matter where all of them are raised.
+    const Shape shape{static_cast<uint32_t>(queues.size()), 1, 1};
+    Knowledge& known = queue.known.own(pool);
+    for (const Plane plane : kPlanes) {
+        known.plane(plane).raise({queue_idx, 0, 0}, Level::queue, queue.newest_number, shape, pool);
+    }
 }
 
 Subject Checker::State::subject(const View& view, const Site& site, bool is_write, Scope scope, uint8_t extent) {

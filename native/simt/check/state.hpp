@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <span>
@@ -24,10 +25,10 @@ struct CheckedRegion {
     uint32_t rank_idx;
 };
 
-/// One rank: its stream, and the kernel that it runs.
-struct RankView {
+/// A rank's stream, and the kernel that it runs.
+struct QueueView {
     Known known;             // of the stream
-    uint32_t newest_number;  // of anything on this rank
+    uint32_t newest_number;  // of anything on this stream
     LaunchView launch;       // the newest
 };
 
@@ -43,7 +44,8 @@ struct Subject {
 struct Checker::State {
     Pool pool;  // first: all clocks go back to it
     std::function<void(const RaceReport&)> on_race;
-    std::vector<RankView> ranks;
+    std::deque<QueueView> queues;  // as far as they were used, those between included
+    std::vector<Known> events;     // what the stream knew that came to each
     std::vector<std::unique_ptr<CheckedRegion>> regions;  // by address
     CheckedRegion* newest_region = nullptr;
     Histories histories;
@@ -56,6 +58,10 @@ struct Checker::State {
     std::unordered_set<std::string> reported_places;
     std::vector<RaceReport> findings;
     uint32_t* num_findings;  // their number, where inlined code sees it
+
+    QueueView& queue_at(uint32_t queue_idx);
+    /// The stream knows all that it has done.
+    void settle(QueueView& queue, uint32_t queue_idx);
 
     // Memory
     CheckedRegion* region_of(uintptr_t address);

@@ -75,8 +75,8 @@ struct LaunchView {
     static constexpr uint32_t kMbarrierWarps = 4;
     static constexpr uint32_t kMaxMbarriers = kMbarrierWarps * kLanes;
 
-    uint32_t rank_idx;
-    uint32_t first_number;  // all components of the rank count from here
+    uint32_t queue_idx;
+    uint32_t first_number;  // all components of the queue count from here
     uint32_t newest_number;
     Shape shape;
     Known start;  // what came before. For the async proxy of this launch too, as if a fence had carried it over
@@ -84,7 +84,7 @@ struct LaunchView {
     std::vector<BlockView*> blocks;  // by index; null unless resident
 
     Shape shape_of(Plane plane) const {
-        return {shape.num_ranks, shape.num_blocks, plane == Plane::mbarrier ? kMbarrierWarps : shape.num_warps};
+        return {shape.num_queues, shape.num_blocks, plane == Plane::mbarrier ? kMbarrierWarps : shape.num_warps};
     }
 };
 
@@ -97,7 +97,7 @@ struct BlockView {
     std::vector<WarpView> warps;
 
     WarpMemo& memo_of(const View& view) { return warps[view.component.position().thread_idx / kLanes].memo; }
-    Position position(uint32_t thread_idx) const { return {launch->rank_idx, block_idx, thread_idx}; }
+    Position position(uint32_t thread_idx) const { return {launch->queue_idx, block_idx, thread_idx}; }
     /// The newest of all numbers in the block.
     uint32_t newest_number() const {
         uint32_t newest = 0;

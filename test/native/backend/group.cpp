@@ -1,0 +1,230 @@
+// What a group makes of streams, whatever the backend below it does first.
+#include "scripted.hpp"
+
+#include <cstdio>
+
+namespace epgen::scripted {
+
+struct Case {
+    const char* name;
+    void (*body)();
+};
+static std::vector<Case> cases;
+static std::string failure;
+
+#define EPGEN_CASE(name, number)                                                                           \
+    static void case_##number();                                                                           \
+    [[maybe_unused]] static const bool is_case_##number = (cases.push_back({name, case_##number}), true);  \
+    static void case_##number()
+#define EPGEN_NUMBERED_CASE(name, number) EPGEN_CASE(name, number)
+/// A case of this name; the test runner reads the names from the source.
+#define CASE(name) EPGEN_NUMBERED_CASE(name, __COUNTER__)
+
+static void expect(bool holds, const std::string& what) {
+    if (!holds && failure.empty()) failure = what;
+}
+
+static void expect_contains(const std::string& text, const std::string& part) {
+    expect(text.find(part) != std::string::npos, "expected \"" + part + "\" in \"" + text + "\"");
+}
+
+static GroupOptions options() {
+    return {.seed = 0, .num_windows = 1, .deadline_ms = 1000, .first_deadline_ms = 1000, .devices = {0, 1}};
+}
+
+/// How an operation ended: empty where it succeeded.
+struct Ending {
+    std::optional<std::string> text;
+
+    Completion completion() {
+        return [this](Outcome outcome) {
+            const Error* error = std::get_if<Error>(&outcome);
+            text = error ? error->message() : "";
+        };
+    }
+};
+
+/// What `call` throws.
+template <class Call>
+static std::string refusal_of(Call call) {
+    try {
+        call();
+        return "";
+    } catch (const Error& error) {
+        return error.message();
+    }
+}
+
+CASE("a read behind an asynchronous dispatch hears of its wrong index, whichever end is seen first") {
+    Group group(module(), options());
+    const uint64_t block = group.allocate(0, 4096);
+    const uint32_t comm = comm_stream(0);
+    DispatchRequest request{};
+    request.handle = block;
+    request.grid = request.expert_alignment = 1;
+    request.stream_idx = comm;
+    group.dispatch(0, request, nullptr);
+    group.wait_event(0, kMainStream, group.record_event(0, comm));
+    Ending read;
+    group.read(0, block, 16, read.completion());
+
+    CountRecord& record = backend->record_of(0);
+    record.bad_token_idx = 3;
+    record.bad_choice_idx = 0;
+    record.bad_value = 77;
+    record.tag = 1;
+    backend->step(0, kMainStream);
+    expect(read.text.has_value(), "the read has ended");
+    expect_contains(*read.text, "token 3, k 0 holds 77");
+    backend->step(0, comm);
+    backend->step(0, comm);
+
+    Ending next;
+    group.read(0, block, 16, next.completion());
+    backend->step(0, kMainStream);
+    expect(next.text == "", "told once: " + next.text.value_or("pending"));
+}
+
+CASE("too many rows in a replay are told once, though the next replay has begun before anyone looks") {
+    Group group(module(), options());
+    const uint64_t block = group.allocate(0, 4096);
+    DispatchRequest request{};
+    request.handle = block;
+    request.grid = request.expert_alignment = 1;
+    request.num_worst_tokens = 2;
+    const uint32_t graph_idx = group.begin_capture();
+    group.dispatch(0, request, nullptr);
+    group.end_capture([](Outcome) {});
+    expect(backend->record_of(0).num_recv_tokens == 0, "cleared for the first replay");
+    for (int i = 0; i < 3; ++i) group.replay(graph_idx);
+
+    backend->record_of(0).num_recv_tokens = 3;  // the first; rows of the second fit, so it leaves the record alone
+    for (int i = 0; i < 2; ++i) backend->step(0, kMainStream);
+    Ending read, next;
+    group.read(0, block, 16, read.completion());
+    group.read(0, block, 16, next.completion());
+    for (int i = 0; i < 3; ++i) backend->step(0, kMainStream);
+    expect_contains(read.text.value_or("pending"), "Expected at most numWorstTokens, 2, rows but rank 0 received 3");
+    expect(next.text == "", "told once: " + next.text.value_or("pending"));
+}
+
+CASE("rows that a replay of another graph counted are not taken for too many") {
+    Group group(module(), options());
+    const uint64_t block = group.allocate(0, 4096);
+    const auto capture = [&](uint32_t num_worst_tokens) {
+        DispatchRequest request{};
+        request.handle = block;
+        request.grid = request.expert_alignment = 1;
+        request.num_worst_tokens = num_worst_tokens;
+        const uint32_t graph_idx = group.begin_capture();
+        group.dispatch(0, request, nullptr);
+        group.end_capture([](Outcome) {});
+        return std::pair{graph_idx, &backend->record_of(0)};
+    };
+    const auto [narrow, narrow_record] = capture(2);
+    const auto [open, open_record] = capture(0);
+    const auto [wide, wide_record] = capture(3);
+    expect(capture(2).second == narrow_record, "one record for each number of rows");
+    for (const uint32_t graph_idx : {narrow, open, wide}) group.replay(graph_idx);
+
+    open_record->num_recv_tokens = 3;  // before the host has looked at the replay before
+    wide_record->num_recv_tokens = 4;
+    Ending read, next;
+    group.read(0, block, 16, read.completion());
+    group.read(0, block, 16, next.completion());
+    for (int i = 0; i < 5; ++i) backend->step(0, kMainStream);
+    expect_contains(read.text.value_or("pending"), "Expected at most numWorstTokens, 3, rows but rank 0 received 4");
+    expect(next.text == "", "told once: " + next.text.value_or("pending"));
+}
+
+CASE("another capture leaves what a replay has found, though its graph was freed") {
+    Group group(module(), options());
+    const uint64_t block = group.allocate(0, 4096);
+    DispatchRequest request{};
+    request.handle = block;
+    request.grid = request.expert_alignment = 1;
+    const auto capture = [&] {
+        const uint32_t graph_idx = group.begin_capture();
+        group.dispatch(0, request, nullptr);
+        group.end_capture([](Outcome) {});
+        return graph_idx;
+    };
+    const uint32_t first = capture();
+    group.replay(first);
+    backend->record_of(0).bad_token_idx = 1;
+    group.free_graph(first);
+    capture();
+    Ending read;
+    group.read(0, block, 16, read.completion());
+    for (int i = 0; i < 2; ++i) backend->step(0, kMainStream);
+    expect_contains(read.text.value_or("pending"), "token 1, k 0");
+}
+
+CASE("a stream that is refused once is refused again") {
+    Group group(module(), options());
+    backend->refuses_streams = true;
+    for (int i = 0; i < 2; ++i) {
+        expect(refusal_of([&] { group.import_stream(0, 0x40); }) == "no such stream", "refused");
+    }
+    backend->refuses_streams = false;
+    expect(group.import_stream(0, 0x40) == 2, "the first one that is not a window's");
+    expect(group.import_stream(0, 0x40) == 2, "the same again");
+}
+
+CASE("a stream that can't be opened takes no place") {
+    Group group(module(), options());
+    backend->refuses_streams = true;
+    for (uint32_t i = 0; i < 2 * kMaxStreams; ++i) {
+        expect(refusal_of([&] { group.open_stream(0); }) == "no such stream", "refused");
+    }
+    backend->refuses_streams = false;
+    for (uint32_t i = 2; i < kMaxStreams; ++i) expect(group.open_stream(0) == i, "the next one");
+    expect_contains(refusal_of([&] { group.open_stream(0); }), "at most 64 streams");
+    group.close_stream(0, 5);
+    expect(group.open_stream(0) == 5, "one that was closed");
+}
+
+CASE("what a caller puts on its own stream comes behind what was put there for it") {
+    Group group(module(), options());
+    const uint32_t stream = group.open_stream(0);
+    const uint64_t event = group.record_event(0, kMainStream);
+    group.wait_event(0, comm_stream(0), event);
+    expect(backend->num_flushes == 0, "nobody else is at the streams of a group");
+    group.wait_event(0, stream, event);
+    group.record_event(0, stream);
+    expect(backend->num_flushes == 2, "a wait and an event, once they are on the stream");
+    group.stream(0, kMainStream);
+    expect(backend->num_flushes == 3, "calls made before, for whoever gets at the stream");
+}
+
+CASE("events go on when indices are used up, in the order of the calls") {
+    Group group(module(), options());
+    const uint32_t stream = group.open_stream(0);
+    for (uint32_t i = 0; i < kNumEvents + 10; ++i) group.record_event(0, stream);
+    const uint64_t block = group.allocate(0, 4096);
+    Ending read;
+    group.read(0, block, 16, read.completion());
+    for (uint32_t i = 0; i < 9; ++i) backend->step(0, stream);
+    group.wait_event(0, kMainStream, kNumEvents + 10);
+    backend->step(0, stream);
+    backend->step(0, kMainStream);
+    expect(read.text == "", "the read came onto its stream");
+}
+
+}  // namespace epgen::scripted
+
+int main() {
+    using namespace epgen::scripted;
+    bool is_ok = true;
+    for (const Case& one : cases) {
+        failure.clear();
+        try {
+            one.body();
+        } catch (const epgen::Error& error) {
+            expect(false, error.message());
+        }
+        std::printf(failure.empty() ? "ok %s\n" : "FAIL %s: %s\n", one.name, failure.c_str());
+        is_ok = is_ok && failure.empty();
+    }
+    return is_ok ? 0 : 1;
+}
