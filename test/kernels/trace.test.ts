@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest';
+import { afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { EpgenArgumentError, type Group } from '../../native/index.js';
 import { type Built, buildSpec } from '../support/built.js';
 import { expectExchange, windowBases } from '../support/exchange.js';
@@ -18,10 +18,10 @@ beforeAll(async () => {
 });
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'epgen-trace-'));
-  vi.stubEnv('EPGEN_TRACE', join(folder, 'run.json'));
+  process.env.EPGEN_TRACE = join(folder, 'run.json');
 });
 afterEach(async () => {
-  vi.unstubAllEnvs();
+  delete process.env.EPGEN_TRACE;
   await rm(folder, { recursive: true, force: true });
 });
 
@@ -113,7 +113,7 @@ test('a group that is disposed while its kernels wait leaves a complete file', a
 
 test('a file that cannot be written is refused when the group is opened', async () => {
   for (const path of [join(folder, 'no', 'folder.json'), folder]) {
-    vi.stubEnv('EPGEN_TRACE', path);
+    process.env.EPGEN_TRACE = path;
     const failure = await built.open().catch((error: unknown) => error);
     expect(failure).toBeInstanceOf(EpgenArgumentError);
     expect((failure as Error).message).toMatch(
@@ -123,7 +123,7 @@ test('a file that cannot be written is refused when the group is opened', async 
 });
 
 test('an empty EPGEN_TRACE writes nothing', async () => {
-  vi.stubEnv('EPGEN_TRACE', '');
+  process.env.EPGEN_TRACE = '';
   await using group = await built.open();
   await exchange(group);
   expect(await readdir(folder)).toEqual([]);

@@ -1,3 +1,5 @@
+// Plants each bug of the table and sees who finds it:
+//   npm run mutants [-- --only TEXT]... [--jobs N] [--json FILE] [--schedules N] [--seconds N]
 import { writeFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';

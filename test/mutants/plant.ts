@@ -2,10 +2,11 @@ import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type FileSet, fileSet } from '../../generator/file-set.js';
+import { renderedFiles } from '../../generator/kernels.js';
 import { layoutFromPlan } from '../../generator/layout.js';
 import { packageRoot } from '../../generator/paths.js';
 import { planFromSpec } from '../../generator/plan.js';
-import { RENDERED_FILES, templatesIn } from '../../generator/render.js';
+import { templatesIn } from '../../generator/render.js';
 import type { Spec } from '../../generator/spec.js';
 import { viewFromLayout } from '../../generator/view.js';
 import type { Edit } from './mutant.js';
@@ -34,7 +35,9 @@ export function plant(spec: Spec, edits: readonly Edit[]): Planted {
     const plan = planFromSpec(spec);
     const view = viewFromLayout({ spec, plan, layout: layoutFromPlan(plan) });
     return {
-      files: fileSet(RENDERED_FILES.map((file) => [file, templates.render(file, view)] as const)),
+      files: fileSet(
+        renderedFiles(plan.features).map((file) => [file.name, templates.render(file, view)]),
+      ),
       overlay: fileSet(
         [...texts]
           .filter(([file]) => file.startsWith('native/'))

@@ -57,6 +57,15 @@ export const rules: Readonly<Record<number, { readonly text: string; readonly le
       leftOut: 'the host does it (test/native/failure.test.ts)',
     },
     33: { text: 'arrivals of a later call cannot stand in for missing ones' },
+    34: {
+      text: 'with a credit no row is sent before all ranks have released their earlier work to the sender',
+    },
+    35: { text: 'a proxy fence stands between an acquired credit and the copies that it allows' },
+    36: { text: 'a dispatch along a handle takes every collective step but the counts' },
+    37: { text: 'what travels beside a row lies at the place of the row, and arrives with it' },
+    38: { text: 'padding follows the rows that come, and fills what is left' },
+    39: { text: 'top-k weights are found where their ready word of this call says' },
+    40: { text: 'rows by expert have places that follow from counts of this call' },
   };
 
 /** Kinds of bugs that libraries of this kind shipped, beyond the rules above. */

@@ -44,6 +44,64 @@ export const mutantSpecs = {
     ht,
     channels: { memory },
   },
+  /** As many receive buffers as live results, and calls along handles. */
+  credit: {
+    name: 'mutants_credit',
+    ranks: 2,
+    hidden: 64,
+    experts: 4,
+    topk: 2,
+    ht: { ...ht, credit: true, cached: true },
+    channels: { memory },
+  },
+  slotted: {
+    name: 'mutants_slotted',
+    ranks: 2,
+    hidden: 64,
+    experts: 4,
+    topk: 2,
+    ht,
+    channels: { memory: { ...memory, placement: 'slotted' } },
+  },
+  /** Scales in columns and extras beside the rows, in every kind of dispatch. */
+  beside: {
+    name: 'mutants_beside',
+    ranks: 2,
+    hidden: 64,
+    experts: 4,
+    topk: 2,
+    dtype: 'fp8_e4m3',
+    scaleBlock: 16,
+    scaleLayout: 'column',
+    extraBytes: 12,
+    topkIdx: 'i32',
+    ht: { ...ht, credit: true, cached: true, withoutTopk: true, worstTokens: true },
+    channels: { memory },
+  },
+  /** Sums with biases, and with top-k weights that begin at no multiple of 16 bytes. */
+  sums: {
+    name: 'mutants_sums',
+    ranks: 2,
+    hidden: 64,
+    experts: 6,
+    topk: 3,
+    dtype: 'f16',
+    combineDtype: 'f16',
+    ht: { ...ht, combineWeights: true, biases: 2 },
+    channels: { memory },
+  },
+  /** Rows by expert, of so many selections that a warp takes several steps. */
+  experts: {
+    name: 'mutants_experts',
+    ranks: 2,
+    hidden: 16,
+    experts: 20,
+    topk: 16,
+    extraBytes: 4,
+    combineDtype: 'f32',
+    ht: { ...ht, expertMajor: true },
+    channels: { memory },
+  },
 } as const satisfies Readonly<Record<string, SpecInput>>;
 
 export type SpecName = keyof typeof mutantSpecs;

@@ -1,20 +1,28 @@
+import { lastSendOf, type ReuseInput } from '../../generator/reuse.js';
+
 /**
- * What a group of ranks may call. `dispatch`; `combineNewest` and `combineOldest` pull in place
- * from a live result; `combineOutput` from an output buffer that is written just before;
- * `combineMixed` in place on even ranks and from an output buffer on odd ones; `read` reads the
- * oldest live result, `write` changes it in place. The last two are refused by the host:
- * `readStale` reads a result one dispatch too late, `combineLate` takes the input buffer of the
- * combine before it.
+ * What a group of ranks may call. `dispatch`; `dispatchCached` along the routing of a handle;
+ * `dispatchResult` sends the oldest result on that it may; `combineNewest` and `combineOldest` pull in
+ * place from a live result, `combineAcross` from the oldest on even ranks and the newest on odd ones;
+ * `combineOutput` from an output buffer that is written just before; `combineMixed` in place on even
+ * ranks and from an output buffer on odd ones; `read` reads the oldest live result, `write` changes it
+ * in place. The last ones are refused by the host: `readStale` reads a result one dispatch too late,
+ * `dispatchLate` sends a result that goes to that dispatch or is gone, `combineLate` takes the input
+ * buffer of the combine before it.
  */
 export type Call =
   | 'dispatch'
+  | 'dispatchCached'
+  | 'dispatchResult'
   | 'combineNewest'
   | 'combineOldest'
+  | 'combineAcross'
   | 'combineOutput'
   | 'combineMixed'
   | 'read'
   | 'write'
   | 'readStale'
+  | 'dispatchLate'
   | 'combineLate';
 
 export const legalCalls: readonly Call[] = [
@@ -27,20 +35,37 @@ export const legalCalls: readonly Call[] = [
   'write',
 ];
 
+/** What sends rows from what was received, or along a routing that was sent before. */
+export const moreCalls: readonly Call[] = [
+  ...legalCalls,
+  'dispatchCached',
+  'dispatchResult',
+  'combineAcross',
+];
+
+/** What decides how long a result lives. */
+export type Lifetimes = Pick<ReuseInput, 'liveResults' | 'credit'>;
+
+export function isDispatch(call: Call): boolean {
+  return call.startsWith('dispatch');
+}
+
 /** Whether the host lets a group make `call` after `before`. */
-export function isLegal(before: readonly Call[], call: Call, liveResults: number): boolean {
-  const numDispatches = before.filter((earlier) => earlier === 'dispatch').length;
+export function isLegal(before: readonly Call[], call: Call, lifetimes: Lifetimes): boolean {
+  const numLive = Math.min(before.filter(isDispatch).length, lifetimes.liveResults);
   if (call === 'dispatch') return true;
-  if (numDispatches === 0) return false;
-  if (call === 'combineOldest') return Math.min(numDispatches, liveResults) > 1;
-  if (call === 'write') return !isOldestBeingPulled(before, Math.min(numDispatches, liveResults));
-  return call !== 'readStale' && call !== 'combineLate';
+  if (numLive === 0) return false;
+  if (call === 'dispatchResult') return lastSendOf(lifetimes) > 0;
+  if (call === 'combineOldest' || call === 'combineAcross') return numLive > 1;
+  if (call === 'write') return !isOldestBeingPulled(before, numLive);
+  return call !== 'readStale' && call !== 'combineLate' && call !== 'dispatchLate';
 }
 
 function isOldestBeingPulled(before: readonly Call[], numLive: number): boolean {
   const last = before.findLast((earlier) => earlier !== 'read' && earlier !== 'write');
   const pullsNewest = last === 'combineNewest' || last === 'combineMixed';
-  return last === 'combineOldest' || (pullsNewest && numLive === 1);
+  const pullsOldest = last === 'combineOldest' || last === 'combineAcross';
+  return pullsOldest || (pullsNewest && numLive === 1);
 }
 
 /**
@@ -49,7 +74,7 @@ function isOldestBeingPulled(before: readonly Call[], numLive: number): boolean 
  */
 export function* callSequences(
   length: number,
-  liveResults: number,
+  lifetimes: Lifetimes,
   alphabet: readonly Call[] = legalCalls,
   before: readonly Call[] = [],
 ): Generator<readonly Call[]> {
@@ -58,7 +83,7 @@ export function* callSequences(
     return;
   }
   for (const call of alphabet) {
-    if (!isLegal(before, call, liveResults)) continue;
-    yield* callSequences(length, liveResults, alphabet, [...before, call]);
+    if (!isLegal(before, call, lifetimes)) continue;
+    yield* callSequences(length, lifetimes, alphabet, [...before, call]);
   }
 }

@@ -6,7 +6,14 @@ import { type FailureMutation, type Model, programs } from './program.js';
 import type { Step } from './steps.js';
 
 const isLong = Number(process.env.EPGEN_TEST_SCALE ?? 1) > 1;
-const alphabet: readonly Call[] = ['dispatch', 'combineNewest', 'combineOutput', 'read', 'write'];
+const alphabet: readonly Call[] = [
+  'dispatch',
+  'dispatchCached',
+  'combineNewest',
+  'combineOutput',
+  'read',
+  'write',
+];
 
 /** What the group calls after the reset: all words, both parities of the ready words, and rows. */
 const again: readonly Call[] = ['dispatch', 'read', 'combineOutput', 'combineNewest'];
@@ -60,7 +67,7 @@ describe('whichever waits give up, no stale word is taken and a reset leaves not
     (ranks, channels, length, most, credit) => {
       const model = failing(ranks, channels, { credit });
       const sum = { runs: 0, states: 0, ends: 0 };
-      for (const calls of callSequences(length, model.liveResults, alphabet)) {
+      for (const calls of callSequences(length, model, alphabet)) {
         for (const found of explorations(model, calls, { most })) {
           expect(found.violation).toBeUndefined();
           expect(found.isFinished).toBe(true);
@@ -118,7 +125,7 @@ describe('a broken protocol of giving up is found out', () => {
 
   test('a dispatch needs no last check for its rows: once they have all arrived nobody touches them', () => {
     const model = failing(2, 1, { mutation: 'no check before a dispatch succeeds' });
-    for (const calls of callSequences(2, 2, alphabet)) {
+    for (const calls of callSequences(2, { liveResults: 2, credit: false }, alphabet)) {
       for (const { violation } of explorations(model, calls)) expect(violation).toBeUndefined();
     }
   });

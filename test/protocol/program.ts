@@ -1,4 +1,4 @@
-import type { ReuseInput } from '../../generator/reuse.js';
+import { lastSendOf, type ReuseInput } from '../../generator/reuse.js';
 import type { Call } from './calls.js';
 import type { Phase, RankProgram, Step, Thread } from './steps.js';
 
@@ -16,6 +16,7 @@ export type Mutation =
   | 'no credit wait'
   | 'relaxed credit'
   | 'unreleased credit'
+  | 'no credit wait in cached calls'
   | 'credit of the destination only'
   | 'no proxy fence after the credit'
   | 'proxy fence in the first block only'
@@ -40,6 +41,8 @@ export interface Model extends ReuseInput {
   readonly ranks: number;
   /** Channels of a dispatch and blocks of a combine, each a thread of its own. */
   readonly channels: number;
+  /** Whether rows have places that no count decides. */
+  readonly isSlotted?: boolean;
   /** Whether kernels ask if a rank has given up: where waits can fail. */
   readonly checks?: boolean;
   readonly mutation?: Mutation;
@@ -60,6 +63,13 @@ const versionsPerResult = 64;
 type Place = Pick<Step, 'region' | 'access' | 'version' | 'content'> & { readonly at: string };
 type Result = { readonly dispatch: number; version: number };
 type Input = Omit<Place, 'access' | 'region'> & { readonly region: 'recv' | 'output' };
+
+interface DispatchKind {
+  /** Whether it follows the routing of a handle, which needs no counts. */
+  readonly isCached?: boolean;
+  /** What it sends, where that is a result. */
+  readonly x?: (rank: number) => Input;
+}
 
 /** What every rank does, step by step, when the group makes these calls. */
 export function programs(model: Model, calls: readonly Call[]): RankProgram[] {
@@ -95,10 +105,18 @@ class RankBuilder {
     switch (call) {
       case 'dispatch':
         return this.dispatch();
+      case 'dispatchCached':
+        return this.dispatch({ isCached: true });
+      case 'dispatchResult':
+        return this.dispatch({ x: this.inPlace(this.oldest(lastSendOf(this.model))) });
+      case 'dispatchLate':
+        return this.dispatch({ x: this.inPlace(this.oldest(lastSendOf(this.model) + 1)) });
       case 'combineNewest':
         return this.combine(this.inPlace(1));
       case 'combineOldest':
         return this.combine(this.inPlace(this.oldest()));
+      case 'combineAcross':
+        return this.combine(this.across());
       case 'combineOutput':
         return this.combine(this.output(0));
       case 'combineMixed':
@@ -114,7 +132,7 @@ class RankBuilder {
     }
   }
 
-  private dispatch(): Phase[] {
+  private dispatch(kind: DispatchKind = {}): Phase[] {
     const epoch = this.results.length + 1;
     this.results.push({ dispatch: epoch, version: epoch * versionsPerResult });
     const { mutation } = this.model;
@@ -124,10 +142,10 @@ class RankBuilder {
       }),
     );
     const tail = [awaits, this.check('kernel succeeds', 'no check before a dispatch succeeds')];
-    return [this.channels.map((channel) => this.dispatchChannel(channel, epoch)), [tail]];
+    return [this.channels.map((channel) => this.dispatchChannel(channel, epoch, kind)), [tail]];
   }
 
-  private dispatchChannel(channel: number, epoch: number): Thread {
+  private dispatchChannel(channel: number, epoch: number, { isCached, x }: DispatchKind): Thread {
     const { credit, mutation, numRecvBuffers, ranks } = this.model;
     const word = (region: 'rank_counts' | 'expert_counts', at: number, src: number) => ({
       region,
@@ -135,14 +153,20 @@ class RankBuilder {
       version: epoch,
       content: epoch,
     });
-    const publishes = this.peers.flatMap((peer) =>
-      (['rank_counts', 'expert_counts'] as const).map((region) =>
+    const publishes = (region: 'rank_counts' | 'expert_counts', isReleased: boolean): Step[] =>
+      this.peers.map((peer) =>
         this.write(
           { ...word(region, peer, this.rank), access: 'dispatch publishes counts' },
-          { relaxed: !credit || mutation === 'unreleased credit' },
+          { relaxed: !isReleased },
         ),
-      ),
-    );
+      );
+    // A block that waits for every rank's credit must not depend on another of its own rank.
+    const published = [
+      ...(credit || (channel === 0 && !isCached)
+        ? publishes('rank_counts', credit && mutation !== 'unreleased credit')
+        : []),
+      ...(channel === 0 && !isCached ? publishes('expert_counts', false) : []),
+    ];
     const isFenced =
       mutation === 'proxy fence in the first block only'
         ? channel === 0
@@ -155,13 +179,22 @@ class RankBuilder {
             ...word(region, this.rank, src),
             access: 'dispatch reads counts',
           },
-          { relaxed: !credit || mutation === 'relaxed credit', isFenced },
+          { relaxed: true },
         ),
       );
-    const lower = this.peers.slice(0, this.rank);
-    const awaited = credit && mutation !== 'no credit wait' ? this.peers : lower;
+    const credits = (sources: readonly number[]): Step[] =>
+      reads('rank_counts', sources).map((step) => ({
+        ...step,
+        relaxed: mutation === 'relaxed credit',
+        isFenced,
+      }));
+    const givesNoCredit =
+      mutation === 'no credit wait' || (isCached && mutation === 'no credit wait in cached calls');
+    const awaited = credit && !givesNoCredit ? credits(this.peers) : [];
+    const bases =
+      isCached || this.model.isSlotted ? [] : reads('rank_counts', this.peers.slice(0, this.rank));
     const all =
-      channel === 0
+      channel === 0 && !isCached
         ? [...reads('rank_counts', this.peers), ...reads('expert_counts', this.peers)]
         : [];
     const isLate = mutation === 'counts read after arrival';
@@ -181,10 +214,11 @@ class RankBuilder {
         },
       );
     // Without the other ranks' credit a destination's rows wait for that destination alone.
+    const loads = x ? [this.sentRows(x)] : [];
     const send: Step[][] =
       mutation === 'credit of the destination only'
-        ? this.peers.flatMap((dst) => [reads('rank_counts', [dst]), [rows(dst)]])
-        : [reads('rank_counts', awaited), this.peers.map(rows)];
+        ? this.peers.flatMap((dst) => [credits([dst]), [rows(dst)]])
+        : [[...loads, ...awaited], bases, this.peers.map(rows)];
     if (this.model.checks === true && !isLate) {
       // The block's roles send rows and wait for counts side by side: one may give up while the other sends.
       send.push([...(send.pop() ?? []), ...all.splice(0)]);
@@ -195,7 +229,7 @@ class RankBuilder {
     return [
       this.check('kernel starts', 'no check at start'),
       [this.epochWord('dispatch', channel, epoch, 'reads')],
-      ...(channel === 0 ? [publishes] : []),
+      published,
       ...send,
       ...(isLate ? [posts, all] : [all, posts]),
       [this.epochWord('dispatch', channel, epoch, 'writes')],
@@ -269,6 +303,16 @@ class RankBuilder {
     return (rank) => (rank % 2 === 0 ? inPlace(rank) : output(rank));
   }
 
+  private across(): (rank: number) => Input {
+    const [oldest, newest] = [this.inPlace(this.oldest()), this.inPlace(1)];
+    return (rank) => (rank % 2 === 0 ? oldest(rank) : newest(rank));
+  }
+
+  private sentRows(x: (rank: number) => Input): Step {
+    const place = { ...x(this.rank), access: 'dispatch reads result' } as const;
+    return this.step('read', place, { isAsync: true });
+  }
+
   private read(age: number): Step {
     return this.step('read', { ...this.inPlace(age)(this.rank), access: 'caller reads result' });
   }
@@ -279,8 +323,8 @@ class RankBuilder {
     return this.write({ ...this.inPlace(age)(this.rank), access: 'caller writes result' });
   }
 
-  private oldest(): number {
-    return Math.min(this.model.liveResults, this.results.length);
+  private oldest(most = this.model.liveResults): number {
+    return Math.min(most, this.results.length);
   }
 
   private result(age: number): Result {

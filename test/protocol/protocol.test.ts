@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { ReuseEdge } from '../../generator/reuse.js';
 import { numOutputBuffers, recvBuffersFor, reuseTable } from '../../generator/reuse.js';
-import { type Call, callSequences } from './calls.js';
+import { type Call, callSequences, moreCalls } from './calls.js';
 import { explore } from './explore.js';
 import { meetingName, orderOf } from './order.js';
 import { type Model, type Mutation, programs } from './program.js';
@@ -10,11 +10,10 @@ import { type Model, type Mutation, programs } from './program.js';
 function planned(
   ranks: number,
   channels: number,
-  { liveResults = 2, credit = false, mutation }: Partial<Model> = {},
+  { liveResults = 2, credit = false, ...options }: Partial<Model> = {},
 ): Model {
   const numRecvBuffers = recvBuffersFor({ liveResults, credit });
-  const model = { ranks, channels, liveResults, credit, numRecvBuffers, numOutputBuffers };
-  return mutation === undefined ? model : { ...model, mutation };
+  return { ranks, channels, liveResults, credit, numRecvBuffers, numOutputBuffers, ...options };
 }
 
 interface Survey {
@@ -56,7 +55,8 @@ function expectSafe(model: Model, found: Survey): void {
   expect(found.stuck).toEqual([]);
   expect([...found.races]).toEqual([]);
   report(
-    `protocol, ${model.ranks} ranks, ${model.liveResults} live results, credit ${model.credit}: ` +
+    `protocol, ${model.ranks} ranks, ${model.liveResults} live results, credit ${model.credit}, ` +
+      `slotted ${model.isSlotted ?? false}: ` +
       `${found.numSequences} sequences, ${found.numSteps} steps ordered`,
   );
 }
@@ -75,9 +75,7 @@ describe('every interleaving of every call sequence of length 6', () => {
     [3, isLong ? 2 : 1],
   ])('%i ranks, %i channels each', (ranks, channels) => {
     const model = planned(ranks, channels);
-    const found = survey(model, callSequences(6, model.liveResults));
-    expectSafe(model, found);
-    expectTable(model, found);
+    expectSafe(model, survey(model, callSequences(6, model)));
   });
 
   test.each([
@@ -90,32 +88,66 @@ describe('every interleaving of every call sequence of length 6', () => {
   ])('3 ranks, $liveResults live results, credit $credit', (options) => {
     const model = planned(3, 1, options);
     const alphabet: readonly Call[] = ['dispatch', 'combineOldest', 'combineNewest', 'read'];
-    expectSafe(model, survey(model, callSequences(6, model.liveResults, alphabet)));
+    expectSafe(model, survey(model, callSequences(6, model, alphabet)));
+  });
+});
+
+describe('with routings used again and results sent on', () => {
+  test.each<[number, number, Partial<Model>]>([
+    [2, 2, {}],
+    [3, 1, {}],
+    [2, 1, { isSlotted: true }],
+    [2, 2, { credit: true }],
+    [3, 1, { credit: true }],
+    [2, 2, { credit: true, isSlotted: true }],
+  ])('%i ranks, %i channels each, sequences of length 5, %o', (ranks, channels, options) => {
+    const model = planned(ranks, channels, options);
+    const found = survey(model, callSequences(5, model, moreCalls));
+    expectSafe(model, found);
+    expectTable(model, found);
+  });
+
+  test.each([
+    { liveResults: 1, credit: false },
+    { liveResults: 1, credit: true },
+    { liveResults: 3, credit: true },
+  ])('3 ranks, $liveResults live results, credit $credit', (options) => {
+    const model = planned(3, 1, options);
+    const alphabet: readonly Call[] = ['dispatch', 'dispatchCached', 'dispatchResult', 'read'];
+    const found = survey(model, callSequences(6, model, alphabet));
+    expectSafe(model, found);
   });
 });
 
 describe('state by state, which checks the ordering argument itself', () => {
-  test.each<[number, number, number, Partial<Model>]>([
+  test.each<[number, number, number, Partial<Model>, (readonly Call[])?]>([
     [2, 1, 4, {}],
     [2, 2, isLong ? 4 : 3, {}],
     [3, 1, isLong ? 3 : 2, {}],
     [2, 1, isLong ? 5 : 4, { credit: true }],
     [2, 1, isLong ? 5 : 4, { credit: true, liveResults: 1 }],
     [3, 1, isLong ? 3 : 2, { credit: true, liveResults: 1 }],
-  ])('%i ranks, %i channels, sequences of length %i, %o', (ranks, channels, length, options) => {
-    const model = planned(ranks, channels, options);
-    let numStates = 0;
-    for (const calls of callSequences(length, model.liveResults)) {
-      const exploration = explore(programs(model, calls), 1e7);
-      expect(exploration.violation).toBeUndefined();
-      expect(exploration.isFinished).toBe(true);
-      numStates += exploration.numStates;
-    }
-    report(
-      `protocol, ${ranks} ranks, ${channels} channels, length ${length}, ${model.liveResults} live results, ` +
-        `credit ${model.credit}: ${numStates} states, finished`,
-    );
-  });
+    [2, 1, isLong ? 4 : 3, {}, moreCalls],
+    [2, 1, isLong ? 4 : 3, { credit: true }, moreCalls],
+    [2, 2, 2, { credit: true, liveResults: 1 }, moreCalls],
+    [2, 1, 3, { credit: true, isSlotted: true }, moreCalls],
+  ])(
+    '%i ranks, %i channels, sequences of length %i, %o',
+    (ranks, channels, length, options, alphabet) => {
+      const model = planned(ranks, channels, options);
+      let numStates = 0;
+      for (const calls of callSequences(length, model, alphabet)) {
+        const exploration = explore(programs(model, calls), 1e7);
+        expect(exploration.violation).toBeUndefined();
+        expect(exploration.isFinished).toBe(true);
+        numStates += exploration.numStates;
+      }
+      report(
+        `protocol, ${ranks} ranks, ${channels} channels, length ${length}, ${model.liveResults} live results, ` +
+          `credit ${model.credit}: ${numStates} states, finished`,
+      );
+    },
+  );
 });
 
 describe('a broken protocol is found out', () => {
@@ -189,6 +221,24 @@ describe('a broken protocol is found out', () => {
       'recv: caller reads result → dispatch writes rows',
     ],
     [
+      'a cached call that awaits no credit',
+      planned(2, 1, { credit: true, mutation: 'no credit wait in cached calls' }),
+      [dispatch, dispatch, 'read', 'dispatchCached'],
+      'recv: caller reads result → dispatch writes rows',
+    ],
+    [
+      'with credit, a result sent on that goes to the call itself',
+      planned(2, 1, { credit: true }),
+      [dispatch, dispatch, 'dispatchLate'],
+      'recv: dispatch reads result → dispatch writes rows',
+    ],
+    [
+      'a stale result sent on',
+      planned(2, 1),
+      [dispatch, dispatch, dispatch, 'dispatchLate', 'dispatchCached'],
+      'recv: dispatch reads result → dispatch writes rows',
+    ],
+    [
       'the credit of the destination only',
       planned(3, 1, { credit: true, mutation: 'credit of the destination only' }),
       [dispatch, dispatch, 'combineOldest', dispatch],
@@ -249,6 +299,8 @@ describe('each edge of the reuse table needs the wait that it names', () => {
     ['dispatch', 'dispatch', 'combineOldest', 'dispatch', 'dispatch'],
     ['dispatch', 'dispatch', 'dispatch', 'read', 'dispatch', 'dispatch'],
     ['dispatch', 'dispatch', 'dispatch', 'write', 'dispatch', 'dispatch'],
+    ['dispatch', 'write', 'dispatchResult', 'write', 'dispatch', 'dispatch'],
+    ['dispatch', 'dispatch', 'dispatchResult', 'dispatch'],
   ];
 
   function mutationFor({ provenBy, region, earlier, later }: ReuseEdge): Mutation | undefined {

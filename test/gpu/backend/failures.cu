@@ -118,6 +118,30 @@ struct Calls {
 
 constexpr auto kSoon = std::chrono::milliseconds(1000);
 
+/// What a caller puts on its own stream once wait_event() has returned comes after the event.
+void own_stream(Group& group) {
+    cudaStream_t stream;
+    int* seen;
+    cudaSetDevice(0);
+    cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking);
+    cudaHostAlloc(reinterpret_cast<void**>(&seen), sizeof *seen, 0);
+    const uint32_t stream_idx = group.import_stream(0, reinterpret_cast<uint64_t>(stream));
+    const uint64_t flag = group.allocate(0, sizeof *seen);
+    constexpr int kNumRounds = 100;
+    int num_early = 0;
+    for (int i = 0; i < kNumRounds; ++i) {
+        group.fill(0, flag, sizeof *seen, 0, nullptr);
+        group.delay(0, kMainStream, 200'000);
+        group.fill(0, flag, sizeof *seen, 1, nullptr);
+        group.wait_event(0, stream_idx, group.record_event(0, kMainStream));
+        cudaMemcpyAsync(seen, reinterpret_cast<void*>(flag), sizeof *seen, cudaMemcpyDeviceToHost, stream);
+        cudaStreamSynchronize(stream);
+        num_early += *seen != 0x01010101;
+    }
+    check(num_early == 0, "a caller's stream waits: " + std::to_string(num_early) + " reads came early");
+    cudaFreeHost(seen);
+}
+
 void failed_launch(Group& group, Calls& calls) {
     Ending waiting, failing, reset, healthy;
     mode_of_combine = Mode::wait;
@@ -194,10 +218,12 @@ const Module& module() {
 }  // namespace epgen
 
 int main() {
-    const GroupOptions options{.seed = 0, .deadline_ms = 5000, .first_deadline_ms = 5000, .devices = {0, 1}};
+    const GroupOptions options{
+        .seed = 0, .num_windows = 1, .deadline_ms = 5000, .first_deadline_ms = 5000, .devices = {0, 1}};
     try {
         Group group(module(), options);
         Calls calls(group);
+        own_stream(group);
         failed_launch(group, calls);
         failed_launch(group, calls);
         sticky_error(group, calls);

@@ -15,6 +15,21 @@ export const exclusions: readonly Exclusion[] = [
     reason: 'plants a fault in the source, which the emulator finds',
   },
   {
+    file: 'kernels/explore.test',
+    backends: ['cpu', 'cuda'],
+    reason: 'compiles verifiers, which run kernels on the emulator',
+  },
+  {
+    file: 'native/backend.test',
+    backends: ['cpu', 'cuda'],
+    reason: 'compiles the runtime with a backend of its own',
+  },
+  {
+    file: 'kernels/trace.test',
+    backends: ['cuda'],
+    reason: 'traces of the emulator',
+  },
+  {
     file: 'kernels/abort.test',
     backends: ['cuda'],
     reason: 'late ranks in virtual time; gpu/suites/late.test has them in real time',

@@ -20,7 +20,8 @@ static_assert(spec::kRowBytes == 2 * spec::kHidden && spec::kCombineRowBytes == 
 static_assert(spec::kControl.offset_bytes == 0, "a window begins with its control words");
 
 constexpr uint32_t kNumRanks = spec::kNumRanks;
-constexpr model::Shape kShape{kNumRanks, spec::kNumExperts, spec::kNumTopk, spec::kNumChannels, spec::kHidden};
+constexpr model::Shape kShape{kNumRanks,     spec::kNumExperts, spec::kNumTopk,         spec::kNumChannels,
+                              spec::kHidden, spec::kRowBytes,   spec::kMaxTokensPerRank};
 
 uint64_t deadline_ns = 20'000'000'000;
 int num_passed = 0;
@@ -57,9 +58,9 @@ struct Case {
     bool combines_in_place;     // in the receive buffer instead of the output region
 };
 
-std::vector<uint16_t> random_rows(std::mt19937& random, size_t count) {
-    std::vector<uint16_t> rows(count);
-    for (uint16_t& element : rows) element = static_cast<uint16_t>(random());
+std::vector<uint8_t> random_rows(std::mt19937& random, size_t num_rows) {
+    std::vector<uint8_t> rows(num_rows * spec::kRowBytes);
+    for (uint8_t& byte : rows) byte = static_cast<uint8_t>(random());
     return rows;
 }
 
@@ -88,7 +89,7 @@ std::vector<model::Input> make_inputs(const Case& test, std::mt19937& random) {
         if (test.is_unequal && rank != (empty_rank + 1) % kNumRanks) {
             input.num_tokens = rank == empty_rank ? 0 : random() % (test.num_tokens + 1);
         }
-        input.x = random_rows(random, size_t{input.num_tokens} * spec::kHidden);
+        input.x = random_rows(random, input.num_tokens);
         for (uint32_t token_idx = 0; token_idx < input.num_tokens; ++token_idx) {
             const size_t first = input.topk_idx.size();
             while (input.topk_idx.size() < first + spec::kNumTopk) {
@@ -109,8 +110,21 @@ std::vector<model::Input> make_inputs(const Case& test, std::mt19937& random) {
 epgen::Launch dispatch_launch(Rig& rig, uint32_t rank_idx, uint32_t num_tokens, uint32_t grid, uint32_t buffer_idx,
                               uint32_t tag, uint64_t wait_ns) {
     const RankMemory& rank = rig.ranks[rank_idx];
-    epgen::DispatchCall call{rank_idx, num_tokens, grid, buffer_idx, tag, wait_ns, rank.x, rank.topk_idx,
-                             rank.topk_weights, rank.handle, rank.record, rank.fault, {}};
+    epgen::DispatchCall call{};
+    call.mode = epgen::DispatchMode::topk;
+    call.rank_idx = rank_idx;
+    call.num_tokens = num_tokens;
+    call.grid = grid;
+    call.buffer_idx = buffer_idx;
+    call.record_tag = tag;
+    call.expert_alignment = 1;
+    call.deadline_ns = wait_ns;
+    call.x = rank.x;
+    call.topk_idx = rank.topk_idx;
+    call.topk_weights = rank.topk_weights;
+    call.handle = rank.handle;
+    call.record = rank.record;
+    call.fault = rank.fault;
     for (uint32_t peer = 0; peer < kNumRanks; ++peer) call.window[peer] = rig.ranks[peer].window;
     return epgen::module().dispatch(call);
 }
@@ -118,7 +132,15 @@ epgen::Launch dispatch_launch(Rig& rig, uint32_t rank_idx, uint32_t num_tokens, 
 epgen::Launch combine_launch(Rig& rig, uint32_t rank_idx, uint32_t num_tokens, uint32_t grid, uint64_t input_offset,
                              uint64_t wait_ns) {
     const RankMemory& rank = rig.ranks[rank_idx];
-    epgen::CombineCall call{rank_idx, num_tokens, grid, wait_ns, input_offset, rank.handle, rank.out, rank.fault, {}};
+    epgen::CombineCall call{};
+    call.rank_idx = rank_idx;
+    call.num_tokens = num_tokens;
+    call.grid = grid;
+    call.deadline_ns = wait_ns;
+    call.input_offset = input_offset;
+    call.handle = rank.handle;
+    call.out = rank.out;
+    call.fault = rank.fault;
     for (uint32_t peer = 0; peer < kNumRanks; ++peer) call.window[peer] = rig.ranks[peer].window;
     return epgen::module().combine(call);
 }
@@ -174,6 +196,7 @@ void run_layout(Rig& rig, const Case& test, const std::vector<model::Input>& inp
     for (uint32_t i = 0; i < kNumRanks; ++i) {
         const RankMemory& rank = rig.ranks[i];
         rank.record->tag = 0;
+        rank.record->bad_token_idx = epgen::kNoToken;
         launches.push_back(epgen::module().dispatch_layout({i, inputs[i].num_tokens, tag, rank.topk_idx,
                                                             rank.num_tokens_per_rank, rank.num_tokens_per_expert,
                                                             rank.is_token_in_rank, rank.record}));
@@ -202,9 +225,7 @@ void check_received(const RankMemory& rank, const model::Input& input, const mod
     check_equal({counts, counts + spec::kNumLocalExperts}, expected.num_tokens_per_expert, at + "record.counts");
 
     const size_t num_rows = expected.num_rows;
-    const auto x = region(rank, spec::kRecvX, buffer_idx, num_rows * spec::kRowBytes);
-    const auto* elements = reinterpret_cast<const uint16_t*>(x.data());
-    check_equal({elements, elements + num_rows * spec::kHidden}, expected.x, at + "x");
+    check_equal(region(rank, spec::kRecvX, buffer_idx, num_rows * spec::kRowBytes), expected.x, at + "x");
     check_equal(region(rank, spec::kRecvTopkIdx, buffer_idx, num_rows * spec::kNumTopk), expected.topk_idx,
                 at + "topk_idx");
     check_equal(region(rank, spec::kRecvTopkWeights, buffer_idx, num_rows * spec::kNumTopk), expected.topk_weights,
@@ -236,6 +257,7 @@ void run_dispatch(Rig& rig, const Case& test, const std::vector<model::Input>& i
     for (uint32_t i = 0; i < kNumRanks; ++i) {
         const RankMemory& rank = rig.ranks[i];
         rank.record->tag = 0;
+        rank.record->bad_token_idx = epgen::kNoToken;
         poison_region(rank.window, spec::kRecvX, buffer_idx);
         poison_region(rank.window, spec::kRecvTopkIdx, buffer_idx);
         poison_region(rank.window, spec::kRecvTopkWeights, buffer_idx);
@@ -256,22 +278,22 @@ void run_combine(Rig& rig, const Case& test, const std::vector<model::Input>& in
                  const std::vector<model::Received>& received, std::mt19937& random, uint32_t buffer_idx) {
     const auto& place = test.combines_in_place ? spec::kRecvX : spec::kOutput;
     const uint64_t offset = place.offset_bytes + buffer_idx % place.num_buffers * place.stride_bytes;
-    std::vector<std::vector<uint16_t>> outputs(kNumRanks);
+    std::vector<std::vector<uint8_t>> outputs(kNumRanks);
     std::vector<epgen::Launch> launches;
     for (uint32_t i = 0; i < kNumRanks; ++i) {
-        outputs[i] = random_rows(random, size_t{received[i].num_rows} * spec::kHidden);
+        outputs[i] = random_rows(random, received[i].num_rows);
         upload(rig.ranks[i].window + offset, outputs[i]);
         CHECK_CUDA(cudaMemset(rig.ranks[i].out, kPoison, size_t{rig.max_tokens} * spec::kCombineRowBytes));
         launches.push_back(combine_launch(rig, i, inputs[i].num_tokens, test.combine_grid, offset, deadline_ns));
     }
     rig.run(launches, test.combine_grid);
     check_no_fault(rig, std::string(test.name) + ", combine");
-    std::vector<const uint16_t*> rows;
+    std::vector<const uint8_t*> rows;
     for (const auto& rank_outputs : outputs) rows.push_back(rank_outputs.data());
-    std::vector<uint16_t> expected;
+    std::vector<uint8_t> expected;
     for (uint32_t i = 0; i < kNumRanks; ++i) {
-        model::combine(kShape, received[i], rows, expected);
-        check_equal(download<uint16_t>(rig.ranks[i].out, expected.size()), expected,
+        model::combine(kShape, received[i], rows, {}, expected);
+        check_equal(download<uint8_t>(rig.ranks[i].out, expected.size()), expected,
                     std::string(test.name) + ", rank " + std::to_string(i) + ", combine: out");
     }
 }

@@ -1,6 +1,6 @@
-// Compares the arithmetic of device/numeric.cuh with exact models on the host: every f32 -> bf16 conversion, every bf16
-// -> f32 conversion, and sums of special, random and nearly cancelling pairs. Prints counts; exits with 0 when no bit
-// differs.
+// Compares the arithmetic of device/numeric.cuh with exact models on the host: every f32 -> bf16 and f32 -> f16
+// conversion, every one back, and sums of special, random and nearly cancelling pairs. Prints counts; exits with 0 when
+// no bit differs.
 
 #include <cuda_runtime.h>
 
@@ -58,17 +58,68 @@ __host__ __device__ Pair pair_of(Kind kind, uint32_t i, const uint32_t* special,
     return {};
 }
 
+/// Round to nearest even on the bits alone; every NaN becomes 0x7fff.
+uint32_t bf16_model(uint32_t bits) {
+    if ((bits & 0x7fffffff) > 0x7f800000) return 0x7fff;
+    const uint32_t kept = bits >> 16, cut = bits & 0xffff;
+    return kept + (cut > 0x8000 || (cut == 0x8000 && (kept & 1)));
+}
+
+/// The nearest multiple of the spacing of f16 at this value, in f64, where division and multiplication by powers of
+/// two are exact and std::nearbyint rounds to even; every NaN becomes 0x7fff.
+uint32_t f16_model(uint32_t bits) {
+    const double value = std::bit_cast<float>(bits & 0x7fffffff);
+    if (std::isnan(value)) return 0x7fff;
+    const uint32_t sign = bits >> 16 & 0x8000;
+    if (value >= 65520) return sign | 0x7c00;
+    // Exponents of f16 end at -14, below which the spacing stays 2^-24.
+    const int exponent = value < 0x1p-14 ? -14 : std::ilogb(value);
+    const auto steps = static_cast<uint32_t>(std::nearbyint(std::ldexp(value, 10 - exponent)));
+    // One exponent more is 1024 steps more; a normal number has its leading bit among the steps.
+    return sign | (static_cast<uint32_t>(exponent + 14) * 1024 + steps);
+}
+
+uint32_t bf16_value_model(uint32_t bits) { return bits << 16; }
+
+/// Every NaN becomes 0x7fffffff.
+uint32_t f16_value_model(uint32_t bits) {
+    const uint32_t sign = (bits & 0x8000) << 16, exponent = bits >> 10 & 31, fraction = bits & 1023;
+    if (exponent == 31) return fraction != 0 ? 0x7fffffff : sign | 0x7f800000;
+    const auto steps = static_cast<float>(exponent == 0 ? fraction : 1024 + fraction);
+    return sign | std::bit_cast<uint32_t>(std::ldexp(steps, static_cast<int>(exponent == 0 ? 1 : exponent) - 25));
+}
+
+/// A 16-bit type: its conversions on the device and their models.
+struct Bf16 {
+    static constexpr const char* name = "bf16";
+    static __device__ uint32_t narrow(float lo, float hi) { return epgen::f32_to_bf16x2_rn(lo, hi); }
+    static __device__ float lo(uint32_t pair) { return epgen::bf16_lo_to_f32(pair); }
+    static __device__ float hi(uint32_t pair) { return epgen::bf16_hi_to_f32(pair); }
+    static uint32_t narrow_model(uint32_t bits) { return bf16_model(bits); }
+    static uint32_t wide_model(uint32_t bits) { return bf16_value_model(bits); }
+};
+struct F16 {
+    static constexpr const char* name = "f16";
+    static __device__ uint32_t narrow(float lo, float hi) { return epgen::f32_to_f16x2_rn(lo, hi); }
+    static __device__ float lo(uint32_t pair) { return epgen::f16_lo_to_f32(pair); }
+    static __device__ float hi(uint32_t pair) { return epgen::f16_hi_to_f32(pair); }
+    static uint32_t narrow_model(uint32_t bits) { return f16_model(bits); }
+    static uint32_t wide_model(uint32_t bits) { return f16_value_model(bits); }
+};
+
+template <class Type>
 __global__ void convert_all(uint32_t first, uint32_t* pairs, uint32_t count) {
     const uint32_t i = blockIdx.x * blockDim.x + threadIdx.x;
     if (i >= count) return;
     const uint32_t bits = first + i;
-    pairs[i] = epgen::f32_to_bf16x2_rn(__uint_as_float(bits), __uint_as_float(~bits));
+    pairs[i] = Type::narrow(__uint_as_float(bits), __uint_as_float(~bits));
 }
 
+template <class Type>
 __global__ void widen_all(uint32_t* lo, uint32_t* hi) {
     const uint32_t bits = blockIdx.x * blockDim.x + threadIdx.x;
-    lo[bits] = __float_as_uint(epgen::bf16_lo_to_f32(bits | (bits ^ 0xffff) << 16));
-    hi[bits] = __float_as_uint(epgen::bf16_hi_to_f32(bits << 16 | (bits ^ 0xffff)));
+    lo[bits] = __float_as_uint(Type::lo(bits | (bits ^ 0xffff) << 16));
+    hi[bits] = __float_as_uint(Type::hi(bits << 16 | (bits ^ 0xffff)));
 }
 
 __global__ void add_all(Kind kind, uint32_t first, const uint32_t* special, uint32_t num_special, uint32_t* sums,
@@ -77,13 +128,6 @@ __global__ void add_all(Kind kind, uint32_t first, const uint32_t* special, uint
     if (i >= count) return;
     const Pair pair = pair_of(kind, first + i, special, num_special);
     sums[i] = __float_as_uint(epgen::add_rn(__uint_as_float(pair.a), __uint_as_float(pair.b)));
-}
-
-/// Round to nearest even on the bits alone; every NaN becomes 0x7fff.
-uint32_t bf16_model(uint32_t bits) {
-    if ((bits & 0x7fffffff) > 0x7f800000) return 0x7fff;
-    const uint32_t kept = bits >> 16, cut = bits & 0xffff;
-    return kept + (cut > 0x8000 || (cut == 0x8000 && (kept & 1)));
 }
 
 /// The sum in two ways that must agree: in f32, and in f64 rounded once more, which is exact for two f32
@@ -130,25 +174,33 @@ struct Chunk {
     }
 };
 
+template <class Type>
 uint64_t compare_conversions(const Chunk& chunk) {
     uint64_t num_different = 0;
     for (uint64_t first = 0; first < uint64_t{1} << 32; first += kChunk) {
-        convert_all<<<kChunk / 256, 256>>>(static_cast<uint32_t>(first), chunk.device, kChunk);
+        convert_all<Type><<<kChunk / 256, 256>>>(static_cast<uint32_t>(first), chunk.device, kChunk);
         chunk.fetch(kChunk);
         num_different += count_differences(kChunk, [&](uint64_t i) {
             const auto bits = static_cast<uint32_t>(first + i);
-            return chunk.host[i] != (bf16_model(~bits) << 16 | bf16_model(bits));
+            return chunk.host[i] != (Type::narrow_model(~bits) << 16 | Type::narrow_model(bits));
         });
     }
+    std::printf("f32_to_%sx2_rn: %llu floats in each half, %llu pairs differ\n", Type::name, 1ull << 32,
+                static_cast<unsigned long long>(num_different));
     return num_different;
 }
 
+template <class Type>
 uint64_t compare_widenings(const Chunk& chunk) {
-    widen_all<<<256, 256>>>(chunk.device, chunk.device + 65536);
+    widen_all<Type><<<256, 256>>>(chunk.device, chunk.device + 65536);
     chunk.fetch(2 * 65536);
-    return count_differences(65536, [&](uint64_t i) {
-        return chunk.host[i] != i << 16 || chunk.host[65536 + i] != i << 16;
+    const uint64_t num_different = count_differences(65536, [&](uint64_t i) {
+        const uint32_t expected = Type::wide_model(static_cast<uint32_t>(i));
+        return chunk.host[i] != expected || chunk.host[65536 + i] != expected;
     });
+    std::printf("%s_lo_to_f32, %s_hi_to_f32: 65536 values each, %llu differ\n", Type::name, Type::name,
+                static_cast<unsigned long long>(num_different));
+    return num_different;
 }
 
 /// Zeros, ends of the ranges, infinities, NaNs, and powers of two with the neighbours of a few of their multiples.
@@ -198,13 +250,8 @@ int main() {
     CHECK_CUDA(cudaMalloc(&chunk.device, kChunk * sizeof(uint32_t)));
     CHECK_CUDA(cudaMallocHost(&chunk.host, kChunk * sizeof(uint32_t)));
 
-    uint64_t num_different = compare_conversions(chunk);
-    std::printf("f32_to_bf16x2_rn: %llu floats in each half, %llu pairs differ\n", 1ull << 32,
-                static_cast<unsigned long long>(num_different));
-    const uint64_t num_wide = compare_widenings(chunk);
-    std::printf("bf16_lo_to_f32, bf16_hi_to_f32: 65536 values each, %llu differ\n",
-                static_cast<unsigned long long>(num_wide));
-    num_different += num_wide;
+    uint64_t num_different = compare_conversions<Bf16>(chunk) + compare_widenings<Bf16>(chunk);
+    num_different += compare_conversions<F16>(chunk) + compare_widenings<F16>(chunk);
 
     const std::vector<uint32_t> special = special_values();
     const uint64_t num_special_pairs = uint64_t{special.size()} * special.size();

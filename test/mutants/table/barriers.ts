@@ -21,8 +21,10 @@ const dispatchGivesUp: readonly Edit[] = [
   ),
   edit(
     exchange,
-    'for (uint32_t expert = lane_idx(); expert < kNumExperts; expert += kWarpSize) {',
-    'for (uint32_t expert = lane_idx(); expert < kNumExperts && call.rank_idx != 1; expert += kWarpSize) {',
+    `counted), 0)) return false;
+    for (uint32_t expert = lane_idx(); expert < kNumExperts; expert += kWarpSize) {`,
+    `counted), 0)) return false;
+    for (uint32_t expert = lane_idx(); expert < kNumExperts && call.rank_idx != 1; expert += kWarpSize) {`,
   ),
 ];
 

@@ -1,5 +1,5 @@
 import { edit, type Mutant } from '../mutant.js';
-import { combine, dispatch, exchange, launch } from './files.js';
+import { announce, combine, dispatch, exchange, launch } from './files.js';
 import { STORES_ROW, STREAM } from './places.js';
 
 /** Blocks that start late or not beside each other, epochs, calls that run ahead, and empty calls. */
@@ -49,7 +49,7 @@ export const blocks: readonly Mutant[] = [
       'A block advances one epoch word, not those of all its channels: a larger grid finds old epochs.',
     edits: [
       edit(
-        dispatch,
+        announce,
         `        for (uint32_t channel_idx = block_idx(); channel_idx < kNumChannels; channel_idx += num_blocks()) {
             st(EPGEN_FIELD(control, dispatch_epoch) + channel_idx, call.epoch);
         }`,
@@ -79,7 +79,7 @@ export const blocks: readonly Mutant[] = [
       'The block that finishes first waits for the rows of all, also of blocks that are not resident yet.',
     edits: [
       edit(
-        dispatch,
+        announce,
         'const bool is_last = shfl(ticket, 0) + num_channels == call.epoch * kNumChannels;',
         'PLANTED(); const bool is_last = shfl(ticket, 0) == (call.epoch - 1) * kNumChannels;',
       ),
@@ -93,7 +93,7 @@ export const blocks: readonly Mutant[] = [
     plants: 'The ticket never tells a block that it is the last one: nobody waits for rows.',
     edits: [
       edit(
-        dispatch,
+        announce,
         'const bool is_last = shfl(ticket, 0) + num_channels == call.epoch * kNumChannels;',
         'PLANTED(); const bool is_last = shfl(ticket, 0) == call.epoch * kNumChannels;',
       ),
@@ -106,7 +106,7 @@ export const blocks: readonly Mutant[] = [
     plants: 'Blocks take their tickets by a load and a store.',
     edits: [
       edit(
-        dispatch,
+        announce,
         'if (lane_idx() == 0) ticket = atom_add_relaxed_gpu(EPGEN_FIELD(control, dispatch_ticket), num_channels);',
         `PLANTED(); if (lane_idx() == 0) {
             ticket = ld(EPGEN_FIELD(control, dispatch_ticket));

@@ -1,5 +1,5 @@
 import { edit, type Mutant } from '../mutant.js';
-import { combine, dispatch, pull, reduce, store } from './files.js';
+import { combine, dispatch, pull, reduce, store, storePieces } from './files.js';
 import { LOADS_ROW, PULLS_ROW, STORES_ROW, STREAM, SUMS_ROW } from './places.js';
 
 /** Bulk copies: when they are complete, and who sees their bytes. */
@@ -27,7 +27,7 @@ export const copies: readonly Mutant[] = [
       'A stage is free when the copy of lane 0 has read it; those of other lanes may not have.',
     edits: [
       edit(
-        store,
+        storePieces,
         'bulk_wait_group_read<kStoreLag>();',
         'PLANTED(); if (lane_idx() == 0) bulk_wait_group_read<kStoreLag>();',
       ),
@@ -40,7 +40,7 @@ export const copies: readonly Mutant[] = [
     plants: 'One group of copies more than the lag may still read its stage when that is freed.',
     edits: [
       edit(
-        store,
+        storePieces,
         'bulk_wait_group_read<kStoreLag>();',
         'PLANTED(); bulk_wait_group_read<kStoreLag + 1>();',
       ),
@@ -53,13 +53,13 @@ export const copies: readonly Mutant[] = [
     plants: 'Lanes close a group only where they stored, so that groups no longer count pieces.',
     edits: [
       edit(
-        store,
-        `                                   piece_bytes(piece_idx));
-                    }
-                    bulk_commit_group();  // in every lane, so that groups count pieces`,
-        `                                   piece_bytes(piece_idx));
-                        PLANTED(); bulk_commit_group();
-                    }`,
+        storePieces,
+        `                   piece_bytes(piece_idx));
+    }
+    bulk_commit_group();  // in every lane, so that groups count pieces`,
+        `                   piece_bytes(piece_idx));
+        PLANTED(); bulk_commit_group();
+    }`,
       ),
     ],
     expected: { detector: 'race', between: [STORES_ROW, LOADS_ROW] },
@@ -68,7 +68,7 @@ export const copies: readonly Mutant[] = [
     id: 'no-group-at-all',
     rule: 1,
     plants: 'Groups of copies are never closed, so that waiting for them waits for nothing.',
-    edits: [edit(store, 'bulk_commit_group();', 'PLANTED();')],
+    edits: [edit(storePieces, 'bulk_commit_group();', 'PLANTED();')],
     expected: { detector: 'race', between: [STORES_ROW, STREAM] },
   },
   {

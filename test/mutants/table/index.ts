@@ -1,10 +1,15 @@
 import type { Mutant } from '../mutant.js';
 import { barriers } from './barriers.js';
+import { beside } from './beside.js';
 import { blocks } from './blocks.js';
+import { cached } from './cached.js';
 import { copies } from './copies.js';
+import { credit } from './credit.js';
+import { experts } from './experts.js';
 import { orders } from './orders.js';
 import { rings } from './rings.js';
 import { rows } from './rows.js';
+import { sums } from './sums.js';
 import { warps } from './warps.js';
 import { words } from './words.js';
 
@@ -18,4 +23,9 @@ export const mutants: readonly Mutant[] = [
   ...barriers,
   ...warps,
   ...rows,
+  ...credit,
+  ...cached,
+  ...beside,
+  ...sums,
+  ...experts,
 ];

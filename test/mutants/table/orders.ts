@@ -1,5 +1,5 @@
 import { edit, type Mutant } from '../mutant.js';
-import { cpuMemory, cpuWait, dispatch, pull, receive } from './files.js';
+import { announce, cpuMemory, cpuWait, dispatch, pull, receive } from './files.js';
 import { PULLS_ROW, READS_PREFIX, STORES_PREFIX, STORES_ROW, STREAM } from './places.js';
 
 const ARRIVAL =
@@ -106,9 +106,9 @@ export const orders: readonly Mutant[] = [
     plants:
       'The last block posts the arrivals of all, ordered after them by a relaxed ticket only.',
     edits: [
-      edit(dispatch, ARRIVAL, '(void)peer_control;'),
+      edit(announce, ARRIVAL, '(void)peer_control;'),
       edit(
-        dispatch,
+        announce,
         '        if (is_last) receive_rows(call, args);',
         `        if (is_last && lane_idx() < kNumRanks) {
             const auto peer_control = peer_region(args.windows, lane_idx(), kControl);
@@ -124,7 +124,7 @@ export const orders: readonly Mutant[] = [
     rule: 1,
     plants: 'Each block posts its arrivals before it moves rows.',
     edits: [
-      edit(dispatch, ARRIVAL, '(void)peer_control;'),
+      edit(announce, ARRIVAL, '(void)peer_control;'),
       edit(
         dispatch,
         '    // Move rows.',

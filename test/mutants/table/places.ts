@@ -10,3 +10,4 @@ export const GIVES_UP = 'red_add_shared(EPGEN_FIELD(smem, aborted), 1)';
 export const STREAM = 'stream';
 /** Host threads that read a record once its tag is there. */
 export const HOST = 'host';
+export const STORES_COLUMN = 'st(columns + ';

@@ -1,5 +1,5 @@
 import { edit, type Mutant } from '../mutant.js';
-import { combine, load, pull, reduce, ring, store } from './files.js';
+import { combine, load, pull, reduce, ring, storePieces } from './files.js';
 import { LOADS_ROW, PULLS_ROW, STORES_ROW, SUMS_ROW } from './places.js';
 
 const PARITY_FLAG = `EPGEN_DEVICE shared<uint32_t> parity_flag(Smem smem) {
@@ -36,13 +36,13 @@ export const rings: readonly Mutant[] = [
     plants: 'Dispatch gives a stage back before it waits for the copies that read it.',
     edits: [
       edit(
-        store,
-        `                        bulk_wait_group_read<kStoreLag>();
-                        sync_warp();
-                        if (lane_idx() == 0) mbarrier_arrive(EPGEN_FIELD(smem, empty) + released.stage_idx);`,
-        `                        PLANTED(); if (lane_idx() == 0) mbarrier_arrive(EPGEN_FIELD(smem, empty) + released.stage_idx);
-                        bulk_wait_group_read<kStoreLag>();
-                        sync_warp();`,
+        storePieces,
+        `        bulk_wait_group_read<kStoreLag>();
+        sync_warp();
+        if (lane_idx() == 0) mbarrier_arrive(EPGEN_FIELD(smem, empty) + released.stage_idx);`,
+        `        PLANTED(); if (lane_idx() == 0) mbarrier_arrive(EPGEN_FIELD(smem, empty) + released.stage_idx);
+        bulk_wait_group_read<kStoreLag>();
+        sync_warp();`,
       ),
     ],
     expected: { detector: 'race', between: [STORES_ROW, LOADS_ROW] },
@@ -78,7 +78,11 @@ export const rings: readonly Mutant[] = [
     rule: 6,
     plants: 'Rows are stored from a stage without waiting for it to be full.',
     edits: [
-      edit(store, 'ok = wait_mbarrier_warp(call, site, full, ring.full_parity());', 'PLANTED();'),
+      edit(
+        storePieces,
+        'ok = wait_mbarrier_warp(call, site, full, ring.full_parity());',
+        'PLANTED();',
+      ),
     ],
     expected: { detector: 'race', between: [LOADS_ROW, STORES_ROW] },
   },
@@ -129,11 +133,11 @@ export const rings: readonly Mutant[] = [
     plants: 'Dispatch frees the stage after the one whose copies have read.',
     edits: [
       edit(
-        store,
-        `                        if (lane_idx() == 0) mbarrier_arrive(EPGEN_FIELD(smem, empty) + released.stage_idx);
-                        released.advance();`,
-        `                        released.advance();
-                        PLANTED(); if (lane_idx() == 0) mbarrier_arrive(EPGEN_FIELD(smem, empty) + released.stage_idx);`,
+        storePieces,
+        `        if (lane_idx() == 0) mbarrier_arrive(EPGEN_FIELD(smem, empty) + released.stage_idx);
+        released.advance();`,
+        `        released.advance();
+        PLANTED(); if (lane_idx() == 0) mbarrier_arrive(EPGEN_FIELD(smem, empty) + released.stage_idx);`,
       ),
     ],
     // The first stage comes free only with a piece that cannot be loaded before that.

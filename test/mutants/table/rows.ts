@@ -12,6 +12,7 @@ import {
   receive,
   reduce,
   store,
+  topkMask,
 } from './files.js';
 import { LOADS_ROW, STORES_ROW } from './places.js';
 
@@ -171,7 +172,7 @@ export const rows: readonly Mutant[] = [
     plants: 'A choice of -1 counts as an expert of rank 0.',
     edits: [
       edit(
-        dispatch,
+        topkMask,
         'if (expert >= 0 && expert < kNumExperts) mask |=',
         'PLANTED(); if (expert < int64_t{kNumExperts}) mask |=',
       ),

@@ -1,5 +1,5 @@
 import { edit, type Mutant } from '../mutant.js';
-import { count, cpuMemory, dispatch, exchange, receive, reduce, store } from './files.js';
+import { count, cpuMemory, dispatch, exchange, receive, reduce, storePieces } from './files.js';
 import { HOST, LOADS_ROW, PULLS_ROW, STORES_ROW, SUMS_ROW } from './places.js';
 
 const COUNTS_SELECTION = 'red_add_shared(EPGEN_FIELD(smem, expert_counts) + expert, 1)';
@@ -25,7 +25,7 @@ export const warps: readonly Mutant[] = [
     id: 'no-sync-warp-before-free-dispatch',
     rule: 2,
     plants: 'Lane 0 frees a stage that copies of other lanes may still read.',
-    edits: [edit(store, 'sync_warp();', 'PLANTED();')],
+    edits: [edit(storePieces, 'sync_warp();', 'PLANTED();')],
     expected: { detector: 'race', between: [STORES_ROW, LOADS_ROW] },
   },
   {

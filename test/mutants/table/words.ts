@@ -1,5 +1,5 @@
 import { edit, type Mutant } from '../mutant.js';
-import { combine, dispatch, exchange, launch, pull, receive, wait } from './files.js';
+import { announce, combine, dispatch, exchange, launch, pull, receive, wait } from './files.js';
 import { PULLS_ROW, READS_PREFIX, STORES_PREFIX, STREAM } from './places.js';
 
 const COUNT_WORD = `        st_relaxed_sys(EPGEN_FIELD(control, rank_counts) + (args.rank_idx * kNumRanks + destination),
@@ -71,7 +71,7 @@ export const words: readonly Mutant[] = [
         'ok = publish_expert_counts(call, args, smem);',
       ),
       edit(
-        dispatch,
+        announce,
         "    // The block that finishes last waits for the others' rows",
         `    if (is_first_block && warp_idx() == kCountWarp) {
         PLANTED(); receive_counts(call, args, smem);
@@ -112,7 +112,7 @@ export const words: readonly Mutant[] = [
     id: 'one-arrival-per-block',
     rule: 17,
     plants: 'A block that works several channels posts one arrival for all of them.',
-    edits: [edit(dispatch, ARRIVAL, `PLANTED(); ${ARRIVAL.replace('num_channels', '1')}`)],
+    edits: [edit(announce, ARRIVAL, `PLANTED(); ${ARRIVAL.replace('num_channels', '1')}`)],
     expected: { detector: 'timeout' },
   },
   {
@@ -121,7 +121,7 @@ export const words: readonly Mutant[] = [
     plants: 'A rank that gets no rows gets no arrival either.',
     edits: [
       edit(
-        dispatch,
+        announce,
         ARRIVAL,
         `PLANTED();
         const auto rows = EPGEN_FIELD(smem, channel_start) + (kNumChannels * kNumRanks + thread_idx());
@@ -135,7 +135,7 @@ export const words: readonly Mutant[] = [
     rule: 33,
     plants: 'All sources post their arrivals to one counter, which must reach the sum.',
     edits: [
-      edit(dispatch, ARRIVAL, ARRIVAL.replace('args.rank_idx', '0')),
+      edit(announce, ARRIVAL, ARRIVAL.replace('args.rank_idx', '0')),
       edit(
         receive,
         `EPGEN_FIELD(control, arrivals) + source,

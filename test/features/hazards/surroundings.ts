@@ -1,0 +1,111 @@
+import type { Hazard } from '../hazard.js';
+
+const back = 'test/kernels/back-to-back.test.ts';
+const badInput = 'test/kernels/bad-input.test.ts';
+const combine = 'test/kernels/combine-options.test.ts';
+const environment = 'test/native/environment.test.ts';
+const exchange = 'test/kernels/exchange.test.ts';
+const properties = 'test/kernels/properties.test.ts';
+const protocol = 'test/protocol/protocol.test.ts';
+const rules = 'test/generator/rules.test.ts';
+const simt = 'test/simt/simt.test.ts';
+const streams = 'test/kernels/streams.test.ts';
+
+/** Memory, machine, host. */
+export const surroundings: readonly Hazard[] = [
+  {
+    name: 'Reads past memory, races',
+    tried: 'lanes beyond the ranks, bytes past a region, missing order, on the emulator',
+    tests: [
+      [
+        'test/kernels/planted.test.ts',
+        'a lane beyond the ranks that reads shared memory is found by name',
+      ],
+      [simt, 'emulator > writes past a region, misaligned or past a word are found'],
+      [
+        'test/cli/verify.test.ts',
+        'correct kernels > runs many schedules and says so, within 80 columns',
+      ],
+      ['test/mutants/mutants.test.ts', 'no-fence-before-pull is found'],
+    ],
+  },
+  {
+    name: 'Fences and scopes',
+    tried: 'proxy fences where bulk copies follow, system scope between GPUs, no incoherent loads',
+    tests: [
+      [
+        'test/generator/sass.test.ts',
+        'test/gpu/sass-check.mjs > finds nothing wrong with what nvcc made',
+      ],
+      [
+        'test/generator/sass.test.ts',
+        'test/gpu/sass-check.mjs > finds that dispatch lost a proxy fence',
+      ],
+      [
+        'test/generator/sass.test.ts',
+        'test/gpu/sass-check.mjs > finds that dispatch lost coherence',
+      ],
+      [simt, 'emulator > a scope that ends at the device orders nothing across ranks'],
+      [
+        protocol,
+        'a broken protocol is found out > rows pulled without a proxy fence (only a memory model sees it, no interleaving does)',
+      ],
+    ],
+  },
+  {
+    name: 'Launches that no GPU takes',
+    tried: 'threads and shared memory checked when generated and when launched',
+    tests: [
+      [rules, 'RULES > kNumThreads <= 1024'],
+      [rules, 'RULES > kSharedBytes <= kSharedBytesLimit'],
+      ['test/generator/properties.test.ts', 'shared memory > fits for every legal shape'],
+      [simt, 'emulator > launches that no GPU takes are refused'],
+      [simt, "emulator > a grid that must be resident at once deadlocks where it can't be"],
+    ],
+  },
+  {
+    name: 'The event loop, and memory in use',
+    tried: 'timers during waits, forgotten tensors, an exit with work in flight',
+    tests: [
+      [badInput, 'a timer keeps firing while ranks wait'],
+      [streams, 'a timer keeps firing while a peer is late'],
+      [
+        'test/kernels/forgotten.test.ts',
+        'a loop that disposes nothing goes on where 12 tensors fill the arena',
+      ],
+      [environment, 'a process can exit with work in flight'],
+      [environment, 'a worker can be terminated with work in flight'],
+    ],
+  },
+  {
+    name: 'The same bits each time',
+    tried: 'any number of channels, any schedule, any order in which ranks come',
+    tests: [
+      [exchange, 'eight ranks, hidden 7168 > any number of channels at once gives the same bytes'],
+      [
+        combine,
+        'bf16 both ways, 2 biases, top-4 of 8 ranks > any number of channels at once gives the same bits',
+      ],
+      [
+        back,
+        '200 dispatch and combine pairs, enqueued without waiting, ranks running ahead of each other',
+      ],
+    ],
+  },
+  {
+    name: 'Tolerances that hide errors',
+    tried: 'no tolerance: random rows, every bit, on both ends; routings of the reference itself',
+    tests: [
+      [
+        properties,
+        'eight ranks, hidden 7168 > dispatch and combine give the bits of the model for any routing',
+      ],
+      [
+        'test/kernels/reference-routing.test.ts',
+        "the reference's own routing on 4 ranks: counts [ 371, 365, 380, 370 ], combine exact",
+      ],
+      ['test/reference/combine.test.ts', 'f32 additions in ascending order'],
+      ['test/reference/combine.test.ts', 'one rounding, at the end'],
+    ],
+  },
+];

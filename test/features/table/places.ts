@@ -1,0 +1,38 @@
+import type { PeerCell } from '../feature.js';
+
+/** A peer that has nothing of the kind on its high-throughput path. */
+export const none: PeerCell = ['—'];
+
+export const v1 = {
+  buffer: 'deep_ep/buffers/legacy.py',
+  host: 'csrc/legacy/buffer.hpp',
+  config: 'csrc/legacy/config.hpp',
+  kernels: 'csrc/kernels/legacy/intranode.cu',
+  launch: 'csrc/kernels/legacy/launch.cuh',
+} as const;
+
+export const v2 = {
+  buffer: 'deep_ep/buffers/elastic.py',
+  host: 'csrc/elastic/buffer.hpp',
+  kernels: 'deep_ep/include/deep_ep/impls/dispatch.cuh',
+  waits: 'deep_ep/include/deep_ep/common/comm.cuh',
+  compiler: 'csrc/jit/compiler.hpp',
+} as const;
+
+export const mscclpp = {
+  readme: 'src/ext/ep/README.md',
+  host: 'src/ext/ep/buffer.cc',
+  config: 'src/ext/ep/config.hpp',
+  kernels: 'src/ext/ep/kernels/intranode_kernel.cu',
+  launch: 'src/ext/ep/kernels/launch.cuh',
+} as const;
+
+export const nccl = {
+  api: 'contrib/nccl_ep/include/nccl_ep.h',
+} as const;
+
+export const flashinfer = {
+  api: 'flashinfer/comm/trtllm_moe_alltoall.py',
+  kernels: 'csrc/nv_internal/tensorrt_llm/kernels/communicationKernels/moeAlltoAllKernels.cu',
+  params: 'csrc/nv_internal/tensorrt_llm/kernels/communicationKernels/moeAlltoAllKernels.h',
+} as const;

@@ -1,0 +1,115 @@
+import type { Feature } from '../feature.js';
+import { flashinfer, mscclpp, v1, v2 } from './places.js';
+
+const exchange = 'test/kernels/exchange.test.ts';
+const rules = 'test/generator/rules.test.ts';
+
+/** Sizes that an exchange may have. */
+export const shapes: readonly Feature[] = [
+  {
+    name: 'Ranks on a host',
+    ours: '1–8, any number',
+    tests: [
+      [exchange, 'one rank, hidden 16 > the maximum of tokens, distinct experts'],
+      [exchange, 'two ranks, top-1 > the maximum of tokens, distinct experts'],
+      [exchange, 'three ranks, hidden 2880 > the maximum of tokens, distinct experts'],
+      [exchange, 'four ranks, hidden 2880 > the maximum of tokens, distinct experts'],
+      [exchange, 'five ranks, top-6 > the maximum of tokens, distinct experts'],
+      [exchange, 'six ranks, top-4 > the maximum of tokens, distinct experts'],
+      [exchange, 'seven ranks, top-3 > the maximum of tokens, distinct experts'],
+      [exchange, 'eight ranks, hidden 7168 > the maximum of tokens, distinct experts'],
+    ],
+    peers: {
+      deepepV1: ['2, 4, 8', v1.launch],
+      deepepV2: ['any, to 64 over NVLink'],
+      mscclpp: ['2, 4, 8', mscclpp.launch],
+      nccl: ['any, to 8 a node'],
+      flashinfer: ['1–64', flashinfer.params],
+    },
+  },
+  {
+    name: 'Hidden sizes, dispatch and combine',
+    ours: 'whole 16-byte vectors, to 16384 elements, one limit both ways',
+    tests: [
+      [exchange, 'one rank, one vector of hidden > the maximum of tokens, distinct experts'],
+      [exchange, 'three ranks, hidden 2880 > the maximum of tokens, distinct experts'],
+      [
+        'test/kernels/placement.test.ts',
+        'credit, two live results, several pieces of a row > the maximum of tokens, combined from received rows in place',
+      ],
+      [
+        'test/kernels/combine-options.test.ts',
+        'bf16 to f32, rows of 64 KiB, top-32 > unequal tokens, none on one rank, rows and weights of tensors',
+      ],
+      [rules, 'RULES > kHidden <= 16384'],
+    ],
+    peers: {
+      deepepV1: ['bf16 to 8176: 8192 fails on the device', v1.kernels, 304],
+      deepepV2: ['whole 16-byte vectors; combine a multiple of 256'],
+      mscclpp: ['whole 16-byte vectors', mscclpp.host],
+      nccl: ['whole 16-byte vectors, to 16384'],
+      flashinfer: ['any', flashinfer.params],
+    },
+  },
+  {
+    name: 'Top-k',
+    ours: 'to 32, duplicates allowed',
+    tests: [
+      [
+        'test/kernels/combine-options.test.ts',
+        'bf16 to f32, rows of 64 KiB, top-32 > the maximum of tokens, weights in place of those received, all biases',
+      ],
+      [
+        exchange,
+        'eight ranks, hidden 16 > 33 tokens a rank, duplicate experts, combined from a tensor',
+      ],
+      [rules, 'RULES > kNumTopk <= 32'],
+    ],
+    peers: {
+      deepepV1: ['to 32', v1.kernels],
+      deepepV2: ['to 32, distinct', v2.kernels],
+      mscclpp: ['to 32', mscclpp.kernels],
+      nccl: ['to 32'],
+      flashinfer: ['to 22', flashinfer.params],
+    },
+  },
+  {
+    name: 'Experts, in all and per rank',
+    ours: 'a multiple of the ranks, to 2048',
+    tests: [
+      [exchange, 'eight ranks, hidden 7168 > the maximum of tokens, distinct experts'],
+      [
+        'test/kernels/expert-major.test.ts',
+        'fp8 with packed scales in rows to f32, more experts than lanes > groups and sums are the model bit for bit',
+      ],
+      ['test/generator/properties.test.ts', 'shared memory > fits for the largest of each'],
+      [rules, 'RULES > kNumExperts <= 2048'],
+      [rules, 'RULES > kNumExperts % kNumRanks == 0'],
+    ],
+    peers: {
+      deepepV1: ['a multiple of the ranks, to 128 a rank', v1.kernels, 168],
+      deepepV2: ['a multiple of the ranks', v2.kernels],
+      mscclpp: ['a multiple of the ranks, to 128 a rank', mscclpp.kernels],
+      nccl: ['a multiple of 4 a node'],
+      flashinfer: ['any number, also uneven', flashinfer.params],
+    },
+  },
+  {
+    name: 'Width of expert indices',
+    ours: 'i64 or i32',
+    tests: [
+      [exchange, 'eight ranks, hidden 64, one channel > the maximum of tokens, distinct experts'],
+      [
+        'test/kernels/payload.test.ts',
+        'fp8, 56 f32 scales in columns, 8 ranks, i32 choices > without top-k: false > the maximum of tokens, distinct experts',
+      ],
+    ],
+    peers: {
+      deepepV1: ['i64 or i32, when it is built', v1.host],
+      deepepV2: ['i64 or i32, when it is built', v2.host],
+      mscclpp: ['i64', mscclpp.host],
+      nccl: ['i64'],
+      flashinfer: ['i32', flashinfer.params],
+    },
+  },
+];
