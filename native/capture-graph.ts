@@ -1,11 +1,14 @@
 import { Capture } from './capture.js';
 import { describe } from './dtype.js';
-import { EpgenArgumentError } from './errors.js';
+import { EpgenArgumentError, EpgenUnsupportedError } from './errors.js';
 import { createGraph, type Graph, type Variant } from './graph.js';
 import { GraphMemory } from './graph-memory.js';
 import { commonPlace, type Place, turnKey, turns } from './graph-place.js';
 import type { GroupState } from './group-state.js';
 import type { RankState } from './rank-state.js';
+
+/** Every variant is a run of the captured function, and a graph on each device. */
+const MAX_VARIANTS = 64;
 
 /** What every run of a captured function needs. */
 interface Subject<T> {
@@ -53,6 +56,13 @@ function captureVariants<T>(subject: Subject<T>, place: Place): (place: Place) =
   const periods = subject.group.rotation.map((numBuffers, k) =>
     first.capture.rotates.has(k) ? numBuffers : 1,
   );
+  const numVariants = periods.reduce((product, period) => product * period, 1);
+  if (numVariants > MAX_VARIANTS) {
+    throw new EpgenUnsupportedError(
+      `Expected a graph of at most ${MAX_VARIANTS} variants, one for each place of the buffers that its calls use, but received one of ${numVariants}`,
+      { hint: 'Capture the calls of fewer windows in one graph.' },
+    );
+  }
   const variants = new Map([[turnKey(place, periods), first]]);
   for (const ahead of turns(periods)) {
     const key = turnKey(

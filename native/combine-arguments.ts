@@ -71,6 +71,7 @@ export function checkCombine(rank: RankState, call: unknown, path: string): Comb
 
 /** Checks that a handle is usable on `rank`. */
 export function checkHandle(rank: RankState, handle: unknown, name: string): HandleParts {
+  rank.group.assertOpen();
   if (!(handle instanceof Handle)) {
     throw new EpgenArgumentError(
       `Expected ${name} to be what dispatch gave rank ${rank.idx} but received ${describe(handle)}`,

@@ -75,9 +75,14 @@ export class GroupState {
     return this.#raw;
   }
 
-  assertOpen(): void {
+  /** Throws where the group takes no calls; `name` is what of the group is used, which need not be the group's own call. */
+  assertOpen(name?: string): void {
     if (this.#phase === 'disposed') {
-      throw new EpgenError('EPGEN_DISPOSED', 'The group was disposed: open another one.');
+      const message =
+        name === undefined
+          ? 'The group was disposed: open another one.'
+          : `Expected ${name} to be live, but its group was disposed`;
+      throw new EpgenError('EPGEN_DISPOSED', message);
     }
     if (this.#phase === 'recovering') {
       throw new EpgenError(

@@ -121,7 +121,7 @@ export class Handle<S extends Spec = Spec> {
   #usable(name: string): HandleParts {
     const { rank, block } = this.#parts;
     const { group } = rank;
-    group.assertOpen();
+    group.assertOpen(name);
     if (this.#isDisposed) {
       throw new EpgenArgumentError(
         `Expected ${name} to be a live handle but received one that was disposed`,

@@ -96,7 +96,7 @@ export class Tensor<D extends DType = DType, S extends readonly number[] = reado
 
   #usable(name: string): Storage {
     const { group } = this.#storage.rank;
-    group.assertOpen();
+    group.assertOpen(name);
     if (this.#isDisposed) {
       throw new EpgenArgumentError(
         `Expected ${name} to be a live tensor but received one that was disposed`,

@@ -219,6 +219,9 @@ describe('refused before anything is launched:', () => {
     const { message } = await refusal(callsFor(received));
     expect(message).toContain('of another group');
     await other.dispose();
+    await expect(group.dispatch(callsFor(received) as never)).rejects.toThrow(
+      'Expected perRank[0].handle to be live, but its group was disposed',
+    );
   });
 
   test('a handle on some ranks only', async () => {

@@ -17,5 +17,11 @@ node dist/cli/main.js generate test/gpu/loopback/loopback.spec.ts --out "$scratc
 nvcc -std=c++20 -O2 -gencode "arch=${EPGEN_ARCH:-compute_90a,code=sm_90a}" -I native test/gpu/rounding/rounding.cu \
   -cudart static -Xcompiler -static-libstdc++,-static-libgcc -o "$folder/rounding-program"
 test/gpu/backend/build.sh "$folder/failures-program"
+for placement in compact slotted; do
+  node dist/cli/main.js generate --ranks 3 --hidden 7168 --experts 6 --topk 2 --max-tokens 96 --channels 3 \
+    --name "ready_$placement" --set ht.cached=true --set ht.readyCounters=true --placement $placement \
+    --out "$scratch/ready_$placement"
+  test/gpu/ready/build.sh "$scratch/ready_$placement" "$folder/ready-$placement-program"
+done
 cp "$here/run.sh" "$here/racecheck.sh" "$folder"
 ls -l "$folder"

@@ -1,8 +1,8 @@
 #!/bin/bash
 # Everything that one GPU can tell, and two of a device that fails: run.sh <folder of built programs> <folder for results>
 #
-# pack.sh makes the folder: loopback-program, rounding-program, failures-program and loopback programs of other specs,
-# ep*-program. Needs a driver; compute-sanitizer, cuobjdump, Node or a second GPU only for the steps that say so. Writes
+# pack.sh makes the folder: loopback-program, rounding-program, failures-program, ready-*-program and loopback programs of
+# other specs, ep*-program. Needs a driver; compute-sanitizer, cuobjdump, Node or a second GPU only for the steps that say so. Writes
 # single-gpu.json, and one text file a step with the whole output. A step that can't run is listed with the reason. Exits
 # with 0 when no step failed.
 set -uo pipefail
@@ -67,6 +67,9 @@ else
   for tool in memcheck synccheck racecheck; do not_run $tool "no compute-sanitizer on PATH"; done
 fi
 step rounding 60 'differ' ./rounding-program
+for placement in compact slotted; do
+  step "ready-$placement" 60 'sources|followers|calls' "./ready-$placement-program"
+done
 
 num_gpus=$(nvidia-smi -L 2>/dev/null | grep -c '^GPU')
 if [ "$num_gpus" -ge 2 ]; then
