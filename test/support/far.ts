@@ -21,7 +21,7 @@ type Elements = Uint8Array | Uint16Array | Uint32Array | Int32Array | BigInt64Ar
 const elementBytes = { bf16: 2, f16: 2, f32: 4, fp8_e4m3: 1, i32: 4, i64: 8, u8: 1 } as const;
 
 /** `length` elements of a tensor from `first` on. */
-export function elementsOf<T extends AnyTensor>(
+function elementsOf<T extends AnyTensor>(
   rank: Rank,
   tensor: T,
   first: number,
