@@ -5,13 +5,21 @@ const cached = 'test/kernels/cached.test.ts';
 const environment = 'test/native/environment.test.ts';
 const exchange = 'test/kernels/exchange.test.ts';
 const graph = 'test/kernels/graph.test.ts';
+const graphStreams = 'test/kernels/graph-streams.test.ts';
+const mixedCalls = 'test/kernels/mixed-calls.test.ts';
 const placement = 'test/kernels/placement.test.ts';
 const properties = 'test/kernels/properties.test.ts';
 const protocol = 'test/protocol/protocol.test.ts';
 const simt = 'test/simt/simt.test.ts';
 const smoke = 'test/kernels/smoke.test.ts';
+const stale = 'test/kernels/stale.test.ts';
 const streams = 'test/kernels/streams.test.ts';
 const worst = 'test/kernels/worst-tokens.test.ts';
+const compact = 'six ranks, all options of compact rows';
+const slotted = 'seven ranks, all options of slotted rows';
+const afterMany = 'few tokens after as many as fit, in memory full of';
+const anyCalls =
+  'calls of any kind with 0, 1 or 2 combines, enqueued without waiting in 2 windows, ranks late in turns';
 const sameBits = 'groups and sums are the model bit for bit';
 
 /** Calls after calls. */
@@ -19,19 +27,28 @@ export const calls: readonly Hazard[] = [
   {
     name: 'Many calls without waiting',
     tried:
-      '200 pairs enqueued, with other inputs and numbers of tokens each time; epochs that wrap',
+      '200 pairs with other inputs each time; 210 calls with other options each time; epochs that wrap',
     tests: [
       [
         back,
         '200 dispatch and combine pairs, enqueued without waiting, ranks running ahead of each other',
       ],
+      [mixedCalls, `${compact} > 150 ${anyCalls}`],
+      [mixedCalls, `${slotted} > 60 ${anyCalls}`],
       [smoke, 'epochs wrap around 2^32'],
     ],
   },
   {
     name: 'What earlier calls left in memory',
-    tried: 'every buffer filled with a pattern first; nothing but the rows that arrived is written',
+    tried:
+      'memory full of NaNs, large numbers, zeros, a larger call’s rows; only rows that came are written',
     tests: [
+      [stale, `${compact} > ${afterMany} NaNs`],
+      [stale, `${compact} > ${afterMany} large numbers`],
+      [stale, `${compact} > ${afterMany} zeros`],
+      [stale, `${slotted} > ${afterMany} NaNs`],
+      [stale, `${slotted} > ${afterMany} large numbers`],
+      [stale, `${slotted} > ${afterMany} zeros`],
       [
         exchange,
         'eight ranks, hidden 16 > unequal tokens, none on one rank, combined from received rows in place',
@@ -56,6 +73,7 @@ export const calls: readonly Hazard[] = [
         placement,
         'credit, one live result > all live results stay whole while ranks run ahead of each other',
       ],
+      [mixedCalls, `${slotted} > 60 ${anyCalls}`],
       [simt, 'emulator > under frozen_rank a rank stands still for long stretches'],
       [
         protocol,
@@ -65,12 +83,17 @@ export const calls: readonly Hazard[] = [
   },
   {
     name: 'Handles used again',
-    tried: 'three times more, after other dispatches, for two combines; foreign ones are refused',
+    tried:
+      'three times more, after other dispatches, for two combines, for gradients; foreign ones are refused',
     tests: [
       [cached, 'five ranks, bf16, two live results > a routing used 3 times more'],
       [
         cached,
         'five ranks, bf16, two live results > a routing used after other dispatches, and combined twice',
+      ],
+      [
+        'test/kernels/backward.test.ts',
+        'the backward passes > combine backward sends gradients along the handle, dispatch backward sums them and those of weights, step 1',
       ],
       [cached, 'refused before anything is launched: > the handle of another group'],
       [
@@ -84,6 +107,8 @@ export const calls: readonly Hazard[] = [
     tried: 'two windows, two streams, two groups, the next dispatch before the combine',
     tests: [
       [streams, 'two windows in flight at once, with different contents'],
+      [streams, 'windows run at once: one that waits for a late peer does not hold up the other'],
+      [mixedCalls, `${compact} > 150 ${anyCalls}`],
       [streams, 'stream objects order calls on both sides'],
       [environment, 'several workers use the addon at the same time'],
       [placement, 'slotted > all live results stay whole while ranks run ahead of each other'],
@@ -91,7 +116,8 @@ export const calls: readonly Hazard[] = [
   },
   {
     name: 'CUDA graphs',
-    tried: 'one operation, odd numbers, pairs; 1000 replays; between other calls; no memory taken',
+    tried:
+      'one operation, odd numbers, pairs, two windows; 1000 replays; between other calls; no memory taken',
     tests: [
       [
         graph,
@@ -103,6 +129,11 @@ export const calls: readonly Hazard[] = [
       ],
       [graph, 'three ranks > 1000 replays of a pair, each with new routing'],
       [graph, 'liveResults 2 > replays and pairs called one by one, in every order of six'],
+      [graphStreams, 'a graph over two windows, replayed between calls on either'],
+      [
+        graphStreams,
+        'replays come after calls on the window’s own stream that use the same memory, and before later ones',
+      ],
       [
         'test/kernels/graph-life.test.ts',
         'what a replay gives > memory comes from the capture, and goes back with the graph',

@@ -2,12 +2,16 @@ import type { Hazard } from '../hazard.js';
 
 const combine = 'test/kernels/combine-options.test.ts';
 const exchange = 'test/kernels/exchange.test.ts';
+const farRows = 'test/kernels/far-rows.test.ts';
+const limits = 'test/kernels/limits.test.ts';
 const payload = 'test/kernels/payload.test.ts';
-const placement = 'test/kernels/placement.test.ts';
 const properties = 'test/kernels/properties.test.ts';
 const rules = 'test/generator/rules.test.ts';
 const smoke = 'test/kernels/smoke.test.ts';
-const sameBits = 'groups and sums are the model bit for bit';
+const compact = 'six ranks, all options of compact rows';
+const slotted = 'seven ranks, all options of slotted rows';
+const mostExperts = 'eight ranks, 2048 experts, top-32, one vector of hidden, summed in f32';
+const anyRouting = 'dispatch and combine give the bits of the model for any routing';
 
 /** Sizes, routings, contents. */
 export const inputs: readonly Hazard[] = [
@@ -35,15 +39,15 @@ export const inputs: readonly Hazard[] = [
         exchange,
         'three ranks, hidden 2880 > 1 tokens a rank, duplicate experts, combined from a tensor',
       ],
-      [exchange, 'three ranks, hidden 2880 > the maximum of tokens, distinct experts'],
-      [
-        exchange,
-        'three ranks, hidden 2880 > unequal tokens, none on one rank, combined from received rows in place',
-      ],
+      [limits, `${compact} > one token of one rank`],
+      [limits, `${compact} > as many on one rank, none on another`],
+      [limits, `${slotted} > as many on one rank, none on another`],
+      [limits, `${compact} > as many tokens as fit`],
+      [limits, `${slotted} > as many tokens as fit`],
       [combine, 'bf16 both ways, 2 biases, top-4 of 8 ranks > tokens of one rank only'],
       [
-        'test/runtime/dispatch.test.ts',
-        'dispatch > refuses too many tokens before anything is launched',
+        limits,
+        `${compact} > one token more is refused on all ranks, whoever has it, with the maximum and the way out`,
       ],
     ],
   },
@@ -51,53 +55,42 @@ export const inputs: readonly Hazard[] = [
     name: 'Routings',
     tried: 'all to one rank or expert, none to the own rank, no expert, some of none, duplicates',
     tests: [
-      [exchange, 'seven ranks, top-3 > routing oneRank'],
-      [exchange, 'seven ranks, top-3 > routing oneExpert'],
-      [exchange, 'seven ranks, top-3 > routing noneToSelf'],
-      [exchange, 'seven ranks, top-3 > routing allNone'],
-      [
-        exchange,
-        'seven ranks, top-3 > unequal tokens, none on one rank, combined from received rows in place',
-      ],
-      [
-        exchange,
-        'seven ranks, top-3 > 33 tokens a rank, duplicate experts, combined from a tensor',
-      ],
-      [
-        properties,
-        'seven ranks, top-3 > dispatch and combine give the bits of the model for any routing',
-      ],
+      [limits, `${compact} > routing oneRank`],
+      [limits, `${compact} > routing oneExpert`],
+      [limits, `${compact} > routing noneToSelf`],
+      [limits, `${compact} > routing allNone`],
+      [limits, `${compact} > routing someNone`],
+      [limits, `${compact} > routing duplicates`],
+      [limits, `${slotted} > routing allNone`],
+      [properties, `${compact} > ${anyRouting}`],
+      [properties, `${slotted} > ${anyRouting}`],
     ],
   },
   {
     name: 'Top-k and experts up to their limits, both ways',
-    tried: 'top-1 and top-32, 256 experts of 8 ranks, 70 of one; more is refused by the spec',
+    tried:
+      'top-1 of 2 experts, top-32 of 2048, 256 of them on each rank; more is refused by the spec',
     tests: [
       [exchange, 'two ranks, top-1 > the maximum of tokens, distinct experts'],
-      [
-        combine,
-        'bf16 to f32, rows of 64 KiB, top-32 > the maximum of tokens, weights in place of those received, all biases',
-      ],
-      [exchange, 'eight ranks, hidden 7168 > the maximum of tokens, distinct experts'],
-      [
-        'test/kernels/expert-major.test.ts',
-        `fp8 with packed scales in rows to f32, more experts than lanes > ${sameBits}`,
-      ],
+      [limits, `${mostExperts} > as many tokens as fit`],
+      [limits, `${mostExperts} > routing oneExpert`],
+      [limits, `${mostExperts} > routing duplicates`],
+      [properties, `${mostExperts} > ${anyRouting}`],
       [rules, 'RULES > kNumTopk <= 32'],
       [rules, 'RULES > kNumExperts <= 2048'],
     ],
   },
   {
     name: 'Hidden sizes at their edges, both ways',
-    tried: 'one vector, 24, 2880, 8192 and 16384 elements',
+    tried: 'one vector, 24, 2880, 8176, 8192 and 16384 elements; sums of 64 KiB',
     tests: [
       [exchange, 'one rank, one vector of hidden > the maximum of tokens, distinct experts'],
       [exchange, 'five ranks, top-6 > the maximum of tokens, distinct experts'],
       [exchange, 'four ranks, hidden 2880 > the maximum of tokens, distinct experts'],
-      [
-        placement,
-        'credit, two live results, several pieces of a row > the maximum of tokens, combined from received rows in place',
-      ],
+      [limits, 'five ranks, hidden 8176, f16 summed in f32 > as many tokens as fit'],
+      [limits, 'four ranks, hidden 8192, bytes summed in f32 > as many tokens as fit'],
+      [limits, 'two ranks, hidden 16384 > as many tokens as fit'],
+      [properties, `two ranks, hidden 16384 > ${anyRouting}`],
       [
         combine,
         'bf16 to f32, rows of 64 KiB, top-32 > unequal tokens, none on one rank, rows and weights of tensors',
@@ -106,8 +99,24 @@ export const inputs: readonly Hazard[] = [
   },
   {
     name: 'Sizes past 31 bits',
-    tried: 'offsets in the plan, the layout and the rules; not run',
+    tried: 'rows, scales, extras, groups and sums past 2^31 bytes, some past 2^32',
     tests: [
+      [
+        farRows,
+        'slotted rows > the last source has its rows past 2^32 bytes, and scales past 2^32 elements',
+      ],
+      [
+        farRows,
+        'slotted rows > go there with all beside them, again along the handle, and combine brings them back',
+      ],
+      [
+        farRows,
+        'one rank, scales by row > tokens whose scales and extras lie past 2^31 bytes, and their sums and biases',
+      ],
+      [
+        farRows,
+        'one rank, scales by row > rows by expert past 2^31 bytes and elements, and their sums',
+      ],
       [
         'test/generator/properties.test.ts',
         'a layout > has aligned regions that do not overlap and lie in the window',

@@ -2,8 +2,11 @@ import type { Feature } from '../feature.js';
 import { flashinfer, mscclpp, nccl, none, v1, v2 } from './places.js';
 
 const placement = 'test/kernels/placement.test.ts';
+const ready = 'test/ready/ready.test.ts';
 const worst = 'test/kernels/worst-tokens.test.ts';
 const byExpert = 'test/kernels/expert-major.test.ts';
+const thereOnceWaitedFor =
+  'are all there for who waited for their source, and for nobody once the group gave up';
 const sameBits = 'groups and sums are the model bit for bit';
 
 /** Ways to call, and what results are. */
@@ -44,6 +47,10 @@ export const calls: readonly Feature[] = [
       [
         'test/kernels/cached.test.ts',
         'two ranks, slotted, three live results, credit > calls of both kinds run ahead of each other on ranks that are late in turns',
+      ],
+      [
+        'test/kernels/backward.test.ts',
+        'the backward passes > combine backward sends gradients along the handle, dispatch backward sums them and those of weights, step 1',
       ],
     ],
     peers: {
@@ -158,7 +165,11 @@ export const calls: readonly Feature[] = [
   {
     name: 'Ready counters for each source',
     ours: 'for kernels that start on the rows of one source',
-    tests: [['test/kernels/ready.test.ts', 'to be named']],
+    tests: [
+      [ready, `compact rows > ${thereOnceWaitedFor}`],
+      [ready, `slotted rows > ${thereOnceWaitedFor}`],
+      [ready, 'a result says which dispatch of its window it is, also along a handle'],
+    ],
     peers: {
       deepepV1: none,
       deepepV2: none,

@@ -1,9 +1,12 @@
 import type { Feature } from '../feature.js';
 import { flashinfer, mscclpp, none, v1, v2 } from './places.js';
 
+const accuracy = 'test/kernels/accuracy.test.ts';
 const payload = 'test/kernels/payload.test.ts';
 const combine = 'test/kernels/combine-options.test.ts';
 const distinct = 'without top-k: false > the maximum of tokens, distinct experts';
+const nearFp64 =
+  'rows arrive bit for bit, sums are within the rounding of their terms of sums in fp64';
 const allBiases = 'the maximum of tokens, weights in place of those received, all biases';
 
 /** What travels, and what becomes of it. */
@@ -73,6 +76,9 @@ export const rows: readonly Feature[] = [
       [combine, `bf16 both ways, 2 biases, top-4 of 8 ranks > ${allBiases}`],
       [combine, `f16 both ways, 1 bias, top-6 > ${allBiases}`],
       [combine, `bf16 to f32, a row in two pieces, 2 biases, top-5 > ${allBiases}`],
+      [accuracy, `bf16 > ${nearFp64}`],
+      [accuracy, `f16 > ${nearFp64}`],
+      [accuracy, `f32 > ${nearFp64}`],
     ],
     peers: {
       deepepV1: ['bf16', v1.launch],
@@ -113,6 +119,10 @@ export const rows: readonly Feature[] = [
       [
         combine,
         'bf16 to f32, a row in two pieces, 2 biases, top-5 > a call without weights gives null for them',
+      ],
+      [
+        'test/kernels/backward.test.ts',
+        'the backward passes > combine backward sends gradients along the handle, dispatch backward sums them and those of weights, step 1',
       ],
     ],
     peers: {

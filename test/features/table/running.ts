@@ -3,7 +3,10 @@ import { flashinfer, mscclpp, nccl, none, v1, v2 } from './places.js';
 
 const streams = 'test/kernels/streams.test.ts';
 const exchange = 'test/kernels/exchange.test.ts';
+const determinism = 'test/kernels/determinism.test.ts';
 const graph = 'test/kernels/graph.test.ts';
+const sameBytes =
+  'leaves the same bytes in windows and sums for every seed, number of channels and skew of ranks';
 const anyChannels = 'any number of channels at once gives the same bytes';
 
 /** How calls run beside other work. */
@@ -37,6 +40,10 @@ export const running: readonly Feature[] = [
       [
         'test/kernels/graph-streams.test.ts',
         'a graph over two windows, replayed between calls on either',
+      ],
+      [
+        'test/kernels/mixed-calls.test.ts',
+        'six ranks, all options of compact rows > 150 calls of any kind with 0, 1 or 2 combines, enqueued without waiting in 2 windows, ranks late in turns',
       ],
     ],
     peers: {
@@ -90,6 +97,9 @@ export const running: readonly Feature[] = [
     name: 'Same order, same bits each time',
     ours: 'always: by source rank, then token; sums in rank order',
     tests: [
+      [determinism, `six ranks, all options of compact rows > ${sameBytes}`],
+      [determinism, `seven ranks, all options of slotted rows > ${sameBytes}`],
+      [determinism, `five ranks, hidden 8176, f16 summed in f32 > ${sameBytes}`],
       [exchange, `eight ranks, hidden 7168 > ${anyChannels}`],
       [
         'test/kernels/properties.test.ts',

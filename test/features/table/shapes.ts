@@ -2,7 +2,11 @@ import type { Feature } from '../feature.js';
 import { flashinfer, mscclpp, v1, v2 } from './places.js';
 
 const exchange = 'test/kernels/exchange.test.ts';
+const limits = 'test/kernels/limits.test.ts';
+const properties = 'test/kernels/properties.test.ts';
 const rules = 'test/generator/rules.test.ts';
+const mostExperts = 'eight ranks, 2048 experts, top-32, one vector of hidden, summed in f32';
+const anyRouting = 'dispatch and combine give the bits of the model for any routing';
 
 /** Sizes that an exchange may have. */
 export const shapes: readonly Feature[] = [
@@ -33,10 +37,10 @@ export const shapes: readonly Feature[] = [
     tests: [
       [exchange, 'one rank, one vector of hidden > the maximum of tokens, distinct experts'],
       [exchange, 'three ranks, hidden 2880 > the maximum of tokens, distinct experts'],
-      [
-        'test/kernels/placement.test.ts',
-        'credit, two live results, several pieces of a row > the maximum of tokens, combined from received rows in place',
-      ],
+      [limits, 'five ranks, hidden 8176, f16 summed in f32 > as many tokens as fit'],
+      [limits, 'four ranks, hidden 8192, bytes summed in f32 > as many tokens as fit'],
+      [limits, 'two ranks, hidden 16384 > as many tokens as fit'],
+      [properties, `two ranks, hidden 16384 > ${anyRouting}`],
       [
         'test/kernels/combine-options.test.ts',
         'bf16 to f32, rows of 64 KiB, top-32 > unequal tokens, none on one rank, rows and weights of tensors',
@@ -55,14 +59,9 @@ export const shapes: readonly Feature[] = [
     name: 'Top-k',
     ours: 'to 32, duplicates allowed',
     tests: [
-      [
-        'test/kernels/combine-options.test.ts',
-        'bf16 to f32, rows of 64 KiB, top-32 > the maximum of tokens, weights in place of those received, all biases',
-      ],
-      [
-        exchange,
-        'eight ranks, hidden 16 > 33 tokens a rank, duplicate experts, combined from a tensor',
-      ],
+      [limits, `${mostExperts} > as many tokens as fit`],
+      [limits, `${mostExperts} > routing duplicates`],
+      [properties, `${mostExperts} > ${anyRouting}`],
       [rules, 'RULES > kNumTopk <= 32'],
     ],
     peers: {
@@ -75,13 +74,12 @@ export const shapes: readonly Feature[] = [
   },
   {
     name: 'Experts, in all and per rank',
-    ours: 'a multiple of the ranks, to 2048',
+    ours: 'a multiple of the ranks, to 2048: 256 on each of 8',
     tests: [
-      [exchange, 'eight ranks, hidden 7168 > the maximum of tokens, distinct experts'],
-      [
-        'test/kernels/expert-major.test.ts',
-        'fp8 with packed scales in rows to f32, more experts than lanes > groups and sums are the model bit for bit',
-      ],
+      [exchange, 'two ranks, top-1 > the maximum of tokens, distinct experts'],
+      [limits, `${mostExperts} > as many tokens as fit`],
+      [limits, `${mostExperts} > routing oneExpert`],
+      [properties, `${mostExperts} > ${anyRouting}`],
       ['test/generator/properties.test.ts', 'shared memory > fits for the largest of each'],
       [rules, 'RULES > kNumExperts <= 2048'],
       [rules, 'RULES > kNumExperts % kNumRanks == 0'],
