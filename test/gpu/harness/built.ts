@@ -61,9 +61,17 @@ export async function buildSpec(input: SpecInput, needs: Needs = {}): Promise<Bu
     sizes: generated.sizes,
     dir,
     addonPath,
-    open: (options) => {
+    open: async (options) => {
       const devices = isAnyAllowed ? {} : sharedDevices(numRanks);
-      return generated.openGroup({ backend, ...devices, ...options });
+      try {
+        return await generated.openGroup({ backend, ...devices, ...options });
+      } catch (error) {
+        const isFull =
+          error instanceof Error && /^cudaMalloc of .* out of memory/.test(error.message);
+        // Each rank alone might have had its device's memory.
+        if ('devices' in devices && isFull) throw new Skip(error.message);
+        throw error;
+      }
     },
     compile: () => Promise.reject(new Error('nothing is compiled in a packed folder')),
   };

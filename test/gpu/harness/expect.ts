@@ -40,12 +40,69 @@ function assertions(got: unknown, message: string | undefined, isRight: boolean)
   return Object.fromEntries(entries);
 }
 
+/** The matchers for what a promise brings, which may take a while. */
+type Later = {
+  readonly [Name in keyof Assertions]: (...want: Parameters<Assertions[Name]>) => Promise<void>;
+};
+
+/** Assertions about what `bring` gives: an error is matched itself, as if it was thrown where `toThrow` asks. */
+function later(bring: () => Promise<unknown>, message: string | undefined): Later {
+  const entries = Object.keys(matchers).map((name) => [
+    name,
+    async (...want: never[]) => {
+      const got = await bring();
+      const thrown = () => {
+        throw got;
+      };
+      const subject = name === 'toThrow' && got instanceof Error ? thrown : got;
+      const assertion = assertions(subject, message, true)[name as keyof Assertions];
+      (assertion as (...want: never[]) => void)(...want);
+    },
+  ]);
+  return Object.fromEntries(entries);
+}
+
+function rejection(got: unknown): Promise<unknown> {
+  return Promise.resolve(got).then(
+    () => expect.fail('expected a promise that rejects'),
+    (error: unknown) => error,
+  );
+}
+
+/** Asks again until what `ask` gives is right, for a second at most. */
+function poll(ask: () => unknown): Later {
+  const entries = Object.keys(matchers).map((name) => [
+    name,
+    async (...want: never[]) => {
+      for (const end = Date.now() + 1000; ; ) {
+        const assertion = assertions(await ask(), undefined, true)[name as keyof Assertions];
+        try {
+          return (assertion as (...want: never[]) => void)(...want);
+        } catch (error) {
+          if (Date.now() > end) throw error;
+        }
+        await new Promise((resolve) => setTimeout(resolve, 20));
+      }
+    },
+  ]);
+  return Object.fromEntries(entries);
+}
+
+type Expected = Assertions & {
+  readonly not: Assertions;
+  readonly rejects: Later;
+  readonly resolves: Later;
+};
+
 export const expect = Object.assign(
-  (got: unknown, message?: string): Assertions & { readonly not: Assertions } => ({
+  (got: unknown, message?: string): Expected => ({
     ...assertions(got, message, true),
     not: assertions(got, message, false),
+    rejects: later(() => rejection(got), message),
+    resolves: later(() => Promise.resolve(got), message),
   }),
   {
+    poll,
     fail(message: string): never {
       throw new Error(message);
     },

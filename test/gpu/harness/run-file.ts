@@ -23,12 +23,18 @@ process.on('unhandledRejection', (error) => {
 
 setHost(host);
 const path = join(host.dir, 'test', `${file}.js`);
-const suite = await declaredBy(() => import(pathToFileURL(path).href));
-const names = [...testsOf(suite)].map(fullName);
-await send({ type: 'declared', names });
 const reason = exclusionOf(file, host.backend);
-if (reason !== undefined) {
-  for (const name of names) ended({ name, outcome: 'skipped', ms: 0, onGpu: false, reason });
+const suite = await declaredBy(() => import(pathToFileURL(path).href)).catch((error: unknown) => {
+  // What is excluded may need files that are not packed, even to say which tests it has.
+  if (reason === undefined) throw error;
+  return undefined;
+});
+const names = suite === undefined ? ['the file'] : [...testsOf(suite)].map(fullName);
+await send({ type: 'declared', names });
+if (suite === undefined || reason !== undefined) {
+  for (const name of names) {
+    ended({ name, outcome: 'skipped', ms: 0, onGpu: false, reason: reason ?? '' });
+  }
 } else {
   await runSuite(suite, { started: (name) => void send({ type: 'started', name }), ended });
 }
