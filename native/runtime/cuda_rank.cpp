@@ -178,12 +178,7 @@ std::future<void> CudaRank::warm_up() {
             api_.call(EPGEN_CUDA(cudaEventRecord), event.get(), stream());
             if (event == timing_events_[1]) break;
         }
-        warm_up_graph();
-        // Each stream for itself: waiting for the device would end what another rank on it is capturing.
-        for (uint32_t stream_idx = 0; stream_idx < completions_.size(); ++stream_idx) {
-            api_.call(EPGEN_CUDA(cudaStreamSynchronize), stream(stream_idx));
-        }
-        api_.call(EPGEN_CUDA(cudaStreamSynchronize), abort_stream_.get());
+        api_.call(EPGEN_CUDA(cudaDeviceSynchronize));
         float elapsed_ms;
         api_.call(EPGEN_CUDA(cudaEventElapsedTime), &elapsed_ms, timing_event(0), timing_event(1));
     });

@@ -38,6 +38,7 @@ public:
     std::future<void> allocate();
     std::future<void> reach(const std::vector<std::unique_ptr<CudaRank>>& ranks);
     std::future<void> warm_up();
+    std::future<void> warm_up_graph();
 
     /// Memory on this device for all ranks; once all of them can reach it.
     DeviceMemory allocate_shared(uint64_t num_bytes);
@@ -115,7 +116,6 @@ private:
     void load_kernels() const;
     void fail(Error error);
     CudaGraph make_graph(const std::vector<GraphStep>& steps) const;
-    void warm_up_graph() const;
     CudaStaging::Chunk take_staging(uint64_t num_bytes);
 
     const Module& module_;

@@ -44,18 +44,21 @@ void CudaRank::free_graph(uint32_t graph_idx) {
     worker_.push([this, graph_idx] { graphs_.erase(graph_idx); });
 }
 
-/// With all that a graph can hold: what launching one loads is then there.
-void CudaRank::warm_up_graph() const {
-    constexpr uint64_t kNumBytes = 128;
-    const cudaStream_t captured = capture_stream_.get();
-    const CudaGraph graph(api_, captured, [&] {
-        launch_small(kDelayKernel, DelayArgs{0, abort_word()}, captured);
-        api_.call(EPGEN_CUDA(cudaMemcpyAsync), arena_.get() + kNumBytes, arena_.get(), kNumBytes,
-                  cudaMemcpyDeviceToDevice, captured);
+/// With all that a graph can hold: what launching one loads is then there. After warm_up() of all ranks, since one that
+/// waits for its device ends what another rank on that device is capturing.
+std::future<void> CudaRank::warm_up_graph() {
+    return worker_.ask([this] {
+        constexpr uint64_t kNumBytes = 128;
+        const cudaStream_t captured = capture_stream_.get();
+        const CudaGraph graph(api_, captured, [&] {
+            launch_small(kDelayKernel, DelayArgs{0, abort_word()}, captured);
+            api_.call(EPGEN_CUDA(cudaMemcpyAsync), arena_.get() + kNumBytes, arena_.get(), kNumBytes,
+                      cudaMemcpyDeviceToDevice, captured);
+        });
+        graph.upload(stream());
+        graph.launch(stream());
+        api_.call(EPGEN_CUDA(cudaStreamSynchronize), stream());
     });
-    graph.upload(stream());
-    graph.launch(stream());
-    api_.call(EPGEN_CUDA(cudaStreamSynchronize), stream());
 }
 
 }  // namespace epgen

@@ -17,11 +17,10 @@ test('the status in the README is what the newest run of the tests on GPUs says'
     .at(-1);
   const run = JSON.parse(readFileSync(join(dir, newest ?? ''), 'utf8')) as Run;
   expect(run.dirty).toEqual([]);
-  expect(run.counts.failed).toBe(0);
   const { gpus } = run.machine;
   const name = gpus[0]?.replace('NVIDIA ', '');
+  const { passed, failed } = run.counts;
+  const tests = failed === 0 ? `${passed} tests` : `${passed} of ${passed + failed} tests`;
   const readme = readFileSync(join(import.meta.dirname, '../../README.md'), 'utf8');
-  expect(readme).toContain(
-    `${run.counts.passed} tests on ${gpus.length} × ${name} at ${run.commit.slice(0, 7)}`,
-  );
+  expect(readme).toContain(`${tests} on ${gpus.length} × ${name} at ${run.commit.slice(0, 7)}`);
 });
