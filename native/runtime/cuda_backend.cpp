@@ -33,8 +33,8 @@ CudaBackend::CudaBackend(const Module& module, BackendOptions options)
     }
     for_all_ranks([](CudaRank& rank) { return rank.allocate(); });
     for_all_ranks([this](CudaRank& rank) { return rank.reach(ranks_); });
-    for_all_ranks([](CudaRank& rank) { return rank.warm_up(); });
     for_all_ranks([](CudaRank& rank) { return rank.warm_up_graph(); });
+    for_all_ranks([](CudaRank& rank) { return rank.warm_up(); });
     barrier_counter_ = ranks_.front()->allocate_shared(kBarrierBytes);
     reset(0);
     names_.clear();

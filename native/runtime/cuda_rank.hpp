@@ -134,6 +134,7 @@ private:
     std::vector<std::unique_ptr<CudaCompletions>> completions_;  // of the rank's own stream and those of the windows
     CudaEvents events_;
     std::map<uint32_t, CudaGraph> graphs_;  // of the rank's own thread
+    std::optional<CudaGraph> first_graph_;  // of warm_up_graph()
     uint32_t seen_tags_[kNumCountRecords] = {};
     std::atomic<bool> closed_{false};
     OnError on_error_;

@@ -44,19 +44,20 @@ void CudaRank::free_graph(uint32_t graph_idx) {
     worker_.push([this, graph_idx] { graphs_.erase(graph_idx); });
 }
 
-/// With all that a graph can hold: what launching one loads is then there. After warm_up() of all ranks, since one that
-/// waits for its device ends what another rank on that device is capturing.
+/// With all that a graph can hold: what launching one loads is then there. Before warm_up() of any rank, which waits for
+/// its device and so ends what another rank on that device is capturing. The graph stays: ending it may wait for kernels
+/// of other groups.
 std::future<void> CudaRank::warm_up_graph() {
     return worker_.ask([this] {
         constexpr uint64_t kNumBytes = 128;
         const cudaStream_t captured = capture_stream_.get();
-        const CudaGraph graph(api_, captured, [&] {
+        first_graph_.emplace(api_, captured, [&] {
             launch_small(kDelayKernel, DelayArgs{0, abort_word()}, captured);
             api_.call(EPGEN_CUDA(cudaMemcpyAsync), arena_.get() + kNumBytes, arena_.get(), kNumBytes,
                       cudaMemcpyDeviceToDevice, captured);
         });
-        graph.upload(stream());
-        graph.launch(stream());
+        first_graph_->upload(stream());
+        first_graph_->launch(stream());
         api_.call(EPGEN_CUDA(cudaStreamSynchronize), stream());
     });
 }
