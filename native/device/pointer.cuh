@@ -49,6 +49,12 @@ EPGEN_DEVICE auto as_bytes(Pointer<S, T> pointer) {
     return Pointer<S, Byte>{reinterpret_cast<Byte*>(pointer.raw)};
 }
 
+/// Bytes as elements of `Element`: for scales that lie behind the bytes of their row.
+template <class Element, Space S>
+EPGEN_DEVICE Pointer<S, Element> as(Pointer<S, uint8_t> pointer) {
+    return {reinterpret_cast<Element*>(pointer.raw)};
+}
+
 /// Pointer to a member of the record at `record`; an array member decays to its first element and keeps its extent.
 template <Space S, class Record, class Member>
 EPGEN_DEVICE auto member(Pointer<S, Record> record, Member std::remove_const_t<Record>::* field, const char* /*name*/) {

@@ -7,18 +7,30 @@ namespace epgen {
 
 constexpr uint32_t kMaxRanks = 8;
 
-enum class Op : uint32_t { dispatch = 1, combine = 2, dispatch_layout = 3 };
+enum class Op : uint32_t {
+    dispatch = 1,
+    combine = 2,
+    dispatch_layout = 3,
+    ll_dispatch = 4,
+    ll_combine = 5,
+    ll_stage = 6,
+};
+
+/// What a launch of a low-latency kernel does: bits of its `phases`.
+constexpr uint32_t kLlSend = 1;
+constexpr uint32_t kLlReceive = 2;
 
 /// What a waiting thread was waiting for.
 enum class Phase : uint32_t {
     rank_counts = 1,    // a peer's token counts
-    expert_counts = 2,  // a peer's counts per local expert
+    expert_counts = 2,  // a peer's counts per expert
     arrivals = 3,       // a peer's rows
     ready = 4,          // a peer's expert outputs
     stage_full = 5,     // a piece of a row in shared memory
     stage_empty = 6,    // a free stage in shared memory
     selections = 7,     // this rank's own selections per expert, counted by other warps
     group_alive = 8,    // nothing: the kernel asked whether a rank has given up
+    started = 9,        // a peer to have begun the same call
 };
 
 constexpr const char* op_name(Op op) {
@@ -26,6 +38,9 @@ constexpr const char* op_name(Op op) {
         case Op::dispatch: return "dispatch";
         case Op::combine: return "combine";
         case Op::dispatch_layout: return "dispatchLayout";
+        case Op::ll_dispatch: return "lowLatencyDispatch";
+        case Op::ll_combine: return "lowLatencyCombine";
+        case Op::ll_stage: return "lowLatencyStage";
     }
     return "unknown";
 }
@@ -40,6 +55,7 @@ constexpr const char* phase_name(Phase phase) {
         case Phase::stage_empty: return "empty stage";
         case Phase::selections: return "own selections";
         case Phase::group_alive: return "no rank to have given up";
+        case Phase::started: return "the start";
     }
     return "unknown";
 }
@@ -68,6 +84,7 @@ struct FaultRecord {
     uint32_t reason;      // 1: the deadline passed, 2: another rank gave up first
     uint64_t expected;
     uint64_t seen;
+    uint32_t host_abort;  // the host sets it, without the driver: every wait of the call leaves
 };
 
 }  // namespace epgen

@@ -113,6 +113,7 @@ void CudaBackend::wait_event(uint32_t rank_idx, uint32_t stream_idx, uint32_t ev
 }
 
 void CudaBackend::abandon_other_windows(uint32_t window_idx) {
+    for (const auto& rank : ranks_) rank->tell_kernels(window_idx);
     for (const auto& rank : ranks_) rank->abandon_other_windows(window_idx);
 }
 
@@ -145,7 +146,7 @@ std::optional<std::string> CudaBackend::refusal(uint32_t rank_idx, uint64_t addr
     return refusal_of(ranks_[rank_idx]->api(), address, num_bytes);
 }
 
-/// The few waits here are for copies of one page, behind nothing.
+/// The few waits here are for copies of control words, a megabyte at most, behind nothing.
 void CudaBackend::reset(uint32_t epoch) {
     for (const auto& rank : ranks_) {
         while (!rank->is_quiet()) std::this_thread::yield();
@@ -208,6 +209,7 @@ void CudaBackend::rank_failed(uint32_t rank_idx, Error error) {
 }
 
 void CudaBackend::close_all() {
+    for (const auto& rank : ranks_) rank->tell_kernels();  // all of them, before a driver call may wait
     for (const auto& rank : ranks_) rank->close();
 }
 

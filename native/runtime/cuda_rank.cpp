@@ -320,8 +320,21 @@ void CudaRank::abandon_other_windows(uint32_t window_idx) {
     }
 }
 
+/// Host memory: a driver call may wait for another group's cudaFree, which waits for the kernels that are to leave.
+void CudaRank::tell_window(uint32_t window_idx) const {
+    if (!records_) return;  // opening failed before
+    std::atomic_ref(memory().windows[window_idx].fault->host_abort).store(1, std::memory_order_release);
+}
+
+void CudaRank::tell_kernels(std::optional<uint32_t> but_window_idx) const {
+    for (uint32_t window_idx = 0; window_idx < windows_.size(); ++window_idx) {
+        if (window_idx != but_window_idx) tell_window(window_idx);
+    }
+}
+
 /// A device that can't be told any more has no kernel that waits.
 void CudaRank::abort_window(uint32_t window_idx) const {
+    tell_window(window_idx);
     api_.attempt(EPGEN_CUDA(cudaMemcpyAsync), static_cast<void*>(abort_word(window_idx)),
                  static_cast<const void*>(control_.get() + module_.control_bytes), sizeof(uint32_t),
                  cudaMemcpyHostToDevice, abort_stream_.get());

@@ -84,6 +84,8 @@ public:
 
     /// Drops what is pushed from now on until it is opened again, and makes kernels that wait leave.
     void close();
+    /// Makes kernels that wait leave, without any call of the driver.
+    void tell_kernels(std::optional<uint32_t> but_window_idx = std::nullopt) const;
     bool is_closed() const { return closed_; }
     /// Makes kernels that wait on another window than this one leave.
     void abandon_other_windows(uint32_t window_idx);
@@ -110,6 +112,7 @@ private:
 
     void launch(const void* function, Size size, const std::byte* args, cudaStream_t stream) const;
     void abort_window(uint32_t window_idx) const;
+    void tell_window(uint32_t window_idx) const;
     uint32_t num_windows() const { return place_.num_windows; }
     PinnedMemory allocate_pinned(uint64_t num_bytes, const char* purpose) const;
     DeviceMemory allocate_device(uint64_t num_bytes, const char* purpose) const;

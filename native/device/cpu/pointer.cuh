@@ -57,6 +57,12 @@ auto as_bytes(Pointer<S, T> pointer) {
                             reinterpret_cast<Byte*>(pointer.end), pointer.name};
 }
 
+template <class Element, Space S>
+Pointer<S, Element> as(Pointer<S, uint8_t> pointer) {
+    return {reinterpret_cast<Element*>(pointer.raw), reinterpret_cast<Element*>(pointer.begin),
+            reinterpret_cast<Element*>(pointer.end), pointer.name};
+}
+
 /// A member of a record that lies outside its object has no elements.
 template <Space S, class Record, class Member>
 auto member(Pointer<S, Record> record, Member std::remove_const_t<Record>::*field, const char* name) {

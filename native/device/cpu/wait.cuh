@@ -27,8 +27,8 @@ EPGEN_ANNOUNCED inline void give_up(const Call& call, Site site, uint32_t reason
     FaultRecord* fault = call.fault;
     const bool is_first = fault->state == 0;
     if (is_first) {
-        *fault = {0,           call.op, site.phase, call.rank_idx, call.epoch, site.peer_idx, site.channel_idx,
-                  reason, expected, seen};
+        *fault = {0,           call.op,          site.phase, call.rank_idx, call.epoch,
+                  site.peer_idx, site.channel_idx, reason,     expected,      seen,      fault->host_abort};
         __atomic_store_n(&fault->state, 2u, __ATOMIC_RELEASE);
     }
     abort_group(call, place);
@@ -122,6 +122,8 @@ Waited<typename Predicate::Word> wait_word(const char* what, simt::Order order, 
 }
 
 }  // namespace cpu
+
+inline uint64_t now_ns() { return simt::now_ns(); }
 
 inline bool group_gave_up(const Call& call, Place place = Place::here()) {
     const auto* abort_word = reinterpret_cast<const uint32_t*>(call.window[call.rank_idx]);

@@ -3,6 +3,7 @@
 
 namespace epgen {
 
+/// `%globaltimer`: nanoseconds, for statistics; a wait has its deadline.
 EPGEN_DEVICE uint64_t now_ns() {
     uint64_t now;
     asm volatile("mov.u64 %0, %globaltimer;" : "=l"(now));
@@ -79,6 +80,7 @@ EPGEN_DEVICE bool group_gave_up(const Call& call, Place = Place::here()) {
 /// Clock and abort flag of one wait: looked at once in `kPollsPerCheck` polls.
 struct Patience {
     static constexpr uint32_t kPollsPerCheck = 64;
+    static constexpr uint32_t kPollsPerHostCheck = 1024;  // host memory is far
     uint64_t start_ns;
     uint32_t num_polls;
 
@@ -86,6 +88,7 @@ struct Patience {
     EPGEN_DEVICE uint32_t exhausted(const Call& call, uint64_t deadline_ns) {
         if (++num_polls % kPollsPerCheck != 0) return 0;
         if (ld_relaxed_sys(reinterpret_cast<const uint32_t*>(call.window[call.rank_idx])) != 0) return 2;
+        if (num_polls % kPollsPerHostCheck == 0 && ld_relaxed_sys(&call.fault->host_abort) != 0) return 2;
         const uint64_t now = now_ns();
         if (start_ns == 0) start_ns = now;
         return now - start_ns > deadline_ns ? 1 : 0;
