@@ -1,11 +1,12 @@
 import type { Features } from './features.js';
+import type { LowLatencyShape } from './low-latency-plan.js';
 import { roundUp } from './round.js';
 
 export const ARENA_UNIT_BYTES = 2 * 2 ** 20;
 /** Rows that grouped GEMMs align each expert's group to, at most. */
 const MOST_EXPERT_ALIGNMENT = 128;
 
-export interface ArenaInput {
+export interface ArenaInput extends Partial<LowLatencyShape> {
   readonly maxTokensPerRank: number;
   readonly maxRecvTokens: number;
   readonly rowBytes: number;
@@ -13,7 +14,7 @@ export interface ArenaInput {
   readonly numTopk: number;
   readonly numLocalExperts: number;
   readonly handleBytes: number;
-  readonly features: Pick<Features, 'hasExpertMajor'>;
+  readonly features: Pick<Features, 'hasExpertMajor' | 'hasLl'>;
 }
 
 /** Memory that an arena has room for, and how it follows from the plan. */
@@ -44,6 +45,7 @@ export function arenaParts(input: ArenaInput): readonly ArenaPart[] {
       formula: '16 × maxTokensPerRank × numTopk × 8',
     },
     ...(input.features.hasExpertMajor ? [expertRows(input)] : []),
+    ...(input.features.hasLl ? lowLatencyParts(input) : []),
   ];
 }
 
@@ -56,6 +58,34 @@ function expertRows(input: ArenaInput): ArenaPart {
     bytes: 2 * numRows * Math.max(rowBytes, combineRowBytes),
     formula: `2 × (2 × maxTokensPerRank × numTopk + ${MOST_EXPERT_ALIGNMENT} × numLocalExperts) × max(rowBytes, combineRowBytes)`,
   };
+}
+
+/** Handles of calls under way and of four more, a dozen tensors of tokens, what chooses experts, and one of expert outputs. */
+function lowLatencyParts(input: ArenaInput): readonly ArenaPart[] {
+  const { maxLlTokensPerRank = 0, maxLlRecvTokens = 0, llInputRowBytes = 0 } = input;
+  const { llInFlight = 0, llHandleBytes = 0, numLocalExperts } = input;
+  return [
+    {
+      name: 'll_handles',
+      bytes: (llInFlight + 4) * llHandleBytes,
+      formula: '(llInFlight + 4) × llHandleBytes',
+    },
+    {
+      name: 'll_tokens',
+      bytes: 12 * maxLlTokensPerRank * llInputRowBytes,
+      formula: '12 × maxLlTokensPerRank × llInputRowBytes',
+    },
+    {
+      name: 'll_choices',
+      bytes: 16 * maxLlTokensPerRank * input.numTopk * 8,
+      formula: '16 × maxLlTokensPerRank × numTopk × 8',
+    },
+    {
+      name: 'll_outputs',
+      bytes: numLocalExperts * maxLlRecvTokens * llInputRowBytes,
+      formula: 'numLocalExperts × maxLlRecvTokens × llInputRowBytes',
+    },
+  ];
 }
 
 /** Room for six handles, a dozen tensors of tokens, three of received rows, what chooses experts, and rows by expert. */

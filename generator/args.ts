@@ -1,4 +1,5 @@
 import type { Features } from './features.js';
+import { lowLatencyArgs } from './low-latency-args.js';
 
 /** Arguments of a kernel's launch. Host and device agree on their layout, since one compiler makes both. */
 export interface ArgsRecord {
@@ -162,6 +163,7 @@ export function argsRecords({ topkIdxType, features }: ArgsInput): readonly Args
       ],
     },
     ...(features.hasExpertMajor ? expertMajorArgs(topkIdxType, features) : []),
+    ...lowLatencyArgs(topkIdxType, features),
     {
       name: 'DispatchLayoutArgs',
       doc: "Arguments of one rank's layout query.",

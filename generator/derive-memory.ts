@@ -1,6 +1,7 @@
 import { arenaParts } from './arena.js';
 import { type Derivation, type Derive, type Derived, sumOfFields } from './derivation.js';
 import { handleHeader, slotBytesOf } from './handle.js';
+import { llControlRecord } from './low-latency-window.js';
 import type { Plan } from './plan.js';
 import { controlRecord, type Region, windowRegions } from './window.js';
 
@@ -33,8 +34,14 @@ function windowParts(plan: Plan): readonly Part[] {
   return windowRegions(plan).map((region) => ({
     name: `window.${region.name}`,
     value: region.stride * region.numBuffers,
-    derivation: region.ctype === 'Control' ? sumOfFields(controlRecord(plan)) : regionSize(region),
+    derivation: sizeOf(plan, region),
   }));
+}
+
+function sizeOf(plan: Plan, region: Region): Derivation {
+  if (region.ctype === 'Control') return sumOfFields(controlRecord(plan));
+  if (region.ctype === 'LlControl') return sumOfFields(llControlRecord(plan));
+  return regionSize(region);
 }
 
 function regionSize({ dims, elementBytes, buffers }: Region): Derivation {

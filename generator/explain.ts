@@ -1,10 +1,21 @@
 import { ARENA_UNIT_BYTES } from './arena.js';
 import type { Derivation, Derive, Derived } from './derivation.js';
 import { KERNELS } from './derive-kernels.js';
+import { LOW_LATENCY } from './derive-low-latency.js';
 import { MEMORY, memoryParts } from './derive-memory.js';
 import { SHAPE } from './derive-shape.js';
 import { VECTOR_BYTES } from './dtype.js';
 import { HANDLE_ALIGN } from './handle.js';
+import {
+  LL_CHIP_CHANNELS,
+  LL_COMBINE_EXTRA_BYTES,
+  LL_DISPATCH_STAGES,
+  LL_DISPATCH_WARPS,
+  LL_MAX_COMBINE_STAGES,
+  LL_MAX_REDUCE_WARPS,
+  LL_SCALE_BLOCK,
+  LL_STAGE_WARPS,
+} from './low-latency-plan.js';
 import { MAX_AUTO_PIECE_BYTES } from './pieces.js';
 import {
   COLUMN_ALIGN,
@@ -53,6 +64,14 @@ const CONSTANTS: Readonly<Record<string, number>> = {
   COLUMN_ALIGN,
   HANDLE_ALIGN,
   LAYOUT_WARPS,
+  LL_CHIP_CHANNELS,
+  LL_COMBINE_EXTRA_BYTES,
+  LL_DISPATCH_STAGES,
+  LL_DISPATCH_WARPS,
+  LL_MAX_COMBINE_STAGES,
+  LL_MAX_REDUCE_WARPS,
+  LL_SCALE_BLOCK,
+  LL_STAGE_WARPS,
   MAX_AUTO_PIECE_BYTES,
   MAX_AUTO_STAGES,
   MAX_REDUCE_WARPS,
@@ -69,7 +88,12 @@ const CONSTANTS: Readonly<Record<string, number>> = {
   WINDOW_ALIGN,
 };
 
-const DERIVATIONS: Readonly<Record<PlanNumber, Derive>> = { ...SHAPE, ...KERNELS, ...MEMORY };
+const DERIVATIONS: Readonly<Record<PlanNumber, Derive>> = {
+  ...SHAPE,
+  ...KERNELS,
+  ...LOW_LATENCY,
+  ...MEMORY,
+};
 
 const FUNCTIONS: ReadonlySet<string> = new Set(['min', 'max', 'ceil', 'floor', 'log2', 'roundUp']);
 
@@ -111,8 +135,9 @@ function groupOf(name: string): string {
   return name.includes('.') ? name.slice(0, name.indexOf('.')) : 'exchange';
 }
 
-/** A kernel that the spec does without has no numbers. */
+/** A kernel that the spec does without has no numbers, nor have calls. */
 function isPartOf(plan: Plan, name: PlanNumber): boolean {
+  if (Object.hasOwn(LOW_LATENCY, name) && !plan.features.hasLl) return false;
   const [kernel, key] = name.split('.');
   return key === undefined || plan[kernel as keyof Plan] !== undefined;
 }

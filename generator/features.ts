@@ -20,6 +20,17 @@ export interface Features {
   readonly hasBiases: boolean;
   readonly hasExpertMajor: boolean;
   readonly hasReadyCounters: boolean;
+  readonly hasLl: boolean;
+  readonly hasLlCredit: boolean;
+  /** Low-latency dispatch casts to fp8. */
+  readonly hasLlFp8: boolean;
+  readonly hasLlColumnScales: boolean;
+  readonly hasLlPackedScales: boolean;
+  /** Its scales are powers of two. */
+  readonly roundsLlScales: boolean;
+  readonly hasLlStats: boolean;
+  /** Rows of low-latency combine travel as fp8. */
+  readonly combinesLlFp8: boolean;
 }
 
 export function featuresOf(spec: Spec): Features {
@@ -40,5 +51,21 @@ export function featuresOf(spec: Spec): Features {
     hasBiases: ht.biases > 0,
     hasExpertMajor: ht.expertMajor,
     hasReadyCounters: ht.readyCounters,
+    ...lowLatencyFeatures(spec.ll || undefined),
+  };
+}
+
+function lowLatencyFeatures(ll: Exclude<Spec['ll'], false> | undefined) {
+  const hasLlFp8 = ll?.dtype === 'fp8_e4m3';
+  const hasLlPackedScales = hasLlFp8 && ll.scaleDtype === 'ue8m0';
+  return {
+    hasLl: ll !== undefined,
+    hasLlCredit: ll?.credit ?? false,
+    hasLlFp8,
+    hasLlColumnScales: hasLlFp8 && ll.scaleLayout === 'column',
+    hasLlPackedScales,
+    roundsLlScales: hasLlPackedScales || (hasLlFp8 && ll.roundScales),
+    hasLlStats: ll?.stats ?? false,
+    combinesLlFp8: ll?.combineDtype === 'fp8_e4m3',
   };
 }

@@ -70,6 +70,51 @@ export function handleHeader({
   });
 }
 
+/** What the layout of a low-latency handle depends on. */
+export interface LlHandleShape {
+  readonly numRanks: number;
+  readonly numLocalExperts: number;
+  readonly numTopk: number;
+  readonly maxLlTokensPerRank: number;
+}
+
+/** The fixed part of a low-latency handle; `slot[num_tokens][kNumTopk]` follows it. */
+export function llHandleHeader({
+  numRanks,
+  numLocalExperts,
+}: Pick<LlHandleShape, 'numRanks' | 'numLocalExperts'>): RecordLayout {
+  const align = HANDLE_ALIGN;
+  return recordLayout({
+    name: 'LlHandleHeader',
+    doc: 'What a low-latency dispatch leaves for combine and for the caller; `int32_t slot[num_tokens][kNumTopk]` follows it: (rank * kNumLocalExperts + local expert) * kMaxLlRecvTokens + row, or -1.',
+    align,
+    fields: [
+      { ctype: 'uint32_t', name: 'dispatch_epoch', note: 'the call that sent' },
+      { ctype: 'uint32_t', name: 'combine_epoch', note: 'the newest combine that sent' },
+      {
+        ctype: 'int32_t',
+        name: 'num_tokens_per_expert',
+        count: numLocalExperts,
+        note: '[local expert]',
+        align,
+      },
+      {
+        ctype: 'int64_t',
+        name: 'layout_range',
+        count: numLocalExperts * numRanks,
+        note: '[local expert][source] first row << 32 | rows',
+        align,
+      },
+    ],
+  });
+}
+
+/** Bytes of a low-latency handle of the largest call. */
+export function llHandleBytesOf(shape: LlHandleShape): number {
+  const slots = shape.maxLlTokensPerRank * shape.numTopk * CTYPES.int32_t.bytes;
+  return roundUp(llHandleHeader(shape).bytes + slots, HANDLE_ALIGN);
+}
+
 /** Bytes of a handle of the largest call. */
 export function handleBytesOf(shape: HandleShape): number {
   return roundUp(handleHeader(shape).bytes + slotBytesOf(shape), HANDLE_ALIGN);

@@ -21,6 +21,9 @@ export function kernelLaunches(plan: Plan): readonly KernelLaunch[] {
 function launchOf(plan: Plan, name: string): Omit<KernelLaunch, 'name'> {
   if (name === 'dispatch_layout') return plan.dispatchLayout;
   if (name === 'combine') return plan.combine;
+  if (plan.llDispatch && name === 'll_dispatch') return plan.llDispatch;
+  if (plan.llCombine && name === 'll_combine') return plan.llCombine;
+  if (plan.llStage && name === 'll_stage') return plan.llStage;
   if (!plan.expertMajor || !name.startsWith('expert_')) return plan.dispatch;
   const { numThreads, sharedBytes } = plan.expertMajor;
   // Sums need nothing there; the record of nothing takes a byte.

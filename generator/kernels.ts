@@ -58,6 +58,9 @@ const KERNELS: readonly Kernel[] = [
     argsType: 'ExpertSumArgs',
     isIn: ({ hasExpertMajor }) => hasExpertMajor,
   },
+  { kernel: 'll_dispatch', argsType: 'LlDispatchArgs', isIn: ({ hasLl }) => hasLl },
+  { kernel: 'll_stage', argsType: 'LlStageArgs', isIn: ({ hasLl }) => hasLl },
+  { kernel: 'll_combine', argsType: 'LlCombineArgs', isIn: ({ hasLl }) => hasLl },
   { kernel: 'dispatch_layout', argsType: 'DispatchLayoutArgs', isIn: () => true },
 ];
 

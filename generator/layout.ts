@@ -1,5 +1,7 @@
 import { type ArgsRecord, argsRecords } from './args.js';
-import { handleHeader } from './handle.js';
+import { handleHeader, llHandleHeader } from './handle.js';
+import { llCombineShared, llDispatchShared, llStageShared } from './low-latency-shared-memory.js';
+import { llControlRecord } from './low-latency-window.js';
 import type { ExpertMajorPlan, Plan } from './plan.js';
 import { CTYPES, type Field, type RecordLayout } from './record.js';
 import {
@@ -20,10 +22,17 @@ export interface Layout {
   readonly structs: readonly RecordLayout[];
   readonly args: readonly ArgsRecord[];
   readonly regions: readonly Region[];
-  readonly handle: { readonly headerBytes: number; readonly fields: readonly Field[] };
+  readonly handle: HandleLayout;
+  /** Of low-latency calls, where the spec has them. */
+  readonly llHandle?: HandleLayout;
   readonly windowBytes: number;
   /** Mapped host memory that one call's counts take. */
   readonly recordBytes: number;
+}
+
+export interface HandleLayout {
+  readonly headerBytes: number;
+  readonly fields: readonly Field[];
 }
 
 export function layoutFromPlan(plan: Plan): Layout {
@@ -40,11 +49,13 @@ export function layoutFromPlan(plan: Plan): Layout {
       dispatchShared({ ...shape, ...plan.dispatch }),
       combineShared(plan.combine),
       ...(plan.expertMajor ? expertMajorRecords(plan, plan.expertMajor) : []),
+      ...lowLatencyRecords(plan),
       dispatchLayoutShared(shape),
     ],
     args: argsRecords(plan),
     regions: windowRegions(plan),
     handle: { headerBytes: header.bytes, fields: header.fields },
+    ...(plan.features.hasLl ? { llHandle: llHandleLayout(plan) } : {}),
     windowBytes: plan.windowBytes,
     recordBytes: COUNT_RECORD_BYTES + numRecordedCounts(plan) * CTYPES.int32_t.bytes,
   };
@@ -63,4 +74,21 @@ function expertMajorRecords(
     expertCountsShared({ numLocalExperts }),
     expertMajorShared({ numLocalExperts, numWarps }),
   ];
+}
+
+function lowLatencyRecords(plan: Plan): readonly RecordLayout[] {
+  const { llDispatch, llCombine } = plan;
+  if (!llDispatch || !llCombine) return [];
+  return [
+    llControlRecord(plan),
+    llHandleHeader(plan),
+    llDispatchShared({ ...plan, ...llDispatch }),
+    llCombineShared(llCombine),
+    llStageShared(),
+  ];
+}
+
+function llHandleLayout(plan: Plan): HandleLayout {
+  const { bytes, fields } = llHandleHeader(plan);
+  return { headerBytes: bytes, fields };
 }

@@ -4,6 +4,7 @@ import { derivePlan, type Plan } from './plan.js';
 import { RULES } from './rules.js';
 import type { Spec } from './spec.js';
 import { fieldOf, withField } from './spec-field.js';
+import { DEFAULT_LL } from './spec-schema.js';
 
 /** What an option of a spec adds to the same spec without it, or would add to one that doesn't have it. */
 export interface OptionCost {
@@ -47,7 +48,17 @@ const OPTIONS: readonly Option[] = [
   { field: 'ht.biases', without: 0, example: 2 },
   { field: 'ht.expertMajor', without: false, example: true },
   { field: 'ht.readyCounters', without: false, example: true },
+  { field: 'll', without: false, example: DEFAULT_LL },
+  { field: 'll.inFlight', without: 1, example: 2, appliesTo: hasLl },
+  { field: 'll.credit', without: false, example: true, appliesTo: hasLl },
+  { field: 'll.dtype', without: 'bf16', example: 'fp8_e4m3', appliesTo: hasLl },
+  { field: 'll.combineDtype', without: 'bf16', example: 'fp8_e4m3', appliesTo: hasLl },
+  { field: 'll.stats', without: false, example: true, appliesTo: hasLl },
 ];
+
+function hasLl({ ll }: Spec): boolean {
+  return ll !== false;
+}
 
 /** The cost of every option that the spec can have, those that it asks for first. */
 export function optionCosts(spec: Spec): readonly OptionCost[] {

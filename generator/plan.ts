@@ -2,6 +2,7 @@ import { autoArenaBytes } from './arena.js';
 import { DTYPES, INDEX_TYPES, VECTOR_BYTES } from './dtype.js';
 import { type Features, featuresOf } from './features.js';
 import { handleBytesOf } from './handle.js';
+import { type LowLatencyPlan, lowLatencyPlan } from './low-latency-plan.js';
 import { type Pieces, piecesOfRow } from './pieces.js';
 import type { Ctype } from './record.js';
 import { numOutputBuffers, type ReuseEdge, recvBuffersFor, reuseTable } from './reuse.js';
@@ -67,7 +68,7 @@ export interface ExpertMajorPlan extends KernelPlan {
 }
 
 /** Every number that follows from a spec. */
-export interface Plan {
+export interface Plan extends LowLatencyPlan {
   readonly name: string;
   readonly numRanks: number;
   readonly numNodes: number;
@@ -153,6 +154,7 @@ export function derivePlan(spec: Spec): Plan {
     numChannels: spec.channels.memory.count,
     numRecvBuffers: recvBuffersFor(ht),
     numOutputBuffers,
+    ...lowLatencyPlan(spec),
   };
   const handleBytes = handleBytesOf(shape);
   return {

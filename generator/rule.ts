@@ -1,5 +1,6 @@
 import { cppName } from './cpp-name.js';
-import type { ExpertMajorPlan, Plan } from './plan.js';
+import type { LlCombinePlan, LlDispatchPlan } from './low-latency-plan.js';
+import type { ExpertMajorPlan, KernelPlan, Plan } from './plan.js';
 
 /** A number of the plan by name. */
 export type PlanNumber =
@@ -7,9 +8,13 @@ export type PlanNumber =
   | `dispatch.${NumberKeys<Plan['dispatch']>}`
   | `combine.${NumberKeys<Plan['combine']>}`
   | `expertMajor.${NumberKeys<ExpertMajorPlan>}`
+  | `llDispatch.${NumberKeys<LlDispatchPlan>}`
+  | `llCombine.${NumberKeys<LlCombinePlan>}`
+  | `llStage.${NumberKeys<KernelPlan>}`
   | `dispatchLayout.${NumberKeys<Plan['dispatchLayout']>}`;
 
-type NumberKeys<T> = { [K in keyof T]: T[K] extends number ? K : never }[keyof T] & string;
+type NumberKeys<T> = { [K in keyof T]-?: Required<T>[K] extends number ? K : never }[keyof T] &
+  string;
 
 /** Where a rule's assertion stands: beside the constants of this group. */
 export type RuleGroup =
@@ -17,6 +22,9 @@ export type RuleGroup =
   | 'dispatch'
   | 'combine'
   | 'expertMajor'
+  | 'llDispatch'
+  | 'llCombine'
+  | 'llStage'
   | 'dispatchLayout'
   | 'window';
 
@@ -127,10 +135,7 @@ function limitOf(than: RuleInput['than'], group: RuleGroup) {
 /** 0 for what the plan does without. */
 export function numberOf(plan: Plan, name: PlanNumber): number {
   const [group, key] = name.split('.');
-  const owner =
-    key === undefined
-      ? plan
-      : plan[group as 'dispatch' | 'combine' | 'expertMajor' | 'dispatchLayout'];
+  const owner = key === undefined ? plan : plan[group as Exclude<RuleGroup, 'exchange' | 'window'>];
   return (owner as Readonly<Record<string, number>> | undefined)?.[key ?? name] ?? 0;
 }
 

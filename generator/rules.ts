@@ -1,5 +1,6 @@
 import { EpgenSpecError } from './errors.js';
 import type { Features } from './features.js';
+import { LOW_LATENCY_RULES } from './low-latency-rules.js';
 import type { Plan } from './plan.js';
 import { type Rule, rule } from './rule.js';
 
@@ -267,6 +268,7 @@ export const RULES: readonly Rule[] = [
     isAsked: ({ hasWorstTokens }) => hasWorstTokens,
     reason: 'slotted rows have gaps, and as many rows as can come',
   }),
+  ...LOW_LATENCY_RULES,
   rule('atMost', {
     subject: 'dispatchLayout.sharedBytes',
     than: 'sharedBytesLimit',

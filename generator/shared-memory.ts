@@ -152,7 +152,7 @@ interface RingShape {
   readonly numStages: number;
 }
 
-function ringFields({ pieceBytes, numStages }: RingShape) {
+export function ringFields({ pieceBytes, numStages }: RingShape) {
   return [
     {
       ctype: 'uint8_t',

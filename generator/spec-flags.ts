@@ -20,6 +20,8 @@ export const SPEC_FLAGS: readonly SpecFlag[] = [
   { flag: '--extra-bytes', value: 'n', path: 'extraBytes' },
   { flag: '--max-tokens', value: 'n', path: 'ht.maxTokensPerRank' },
   { flag: '--live-results', value: 'n', path: 'ht.liveResults' },
+  { flag: '--ll-max-tokens', value: 'n', path: 'll.maxTokensPerRank' },
+  { flag: '--ll-dtype', value: 'type', path: 'll.dtype' },
   { flag: '--channels', value: 'n', path: 'channels.memory.count' },
   { flag: '--placement', value: 'how', path: 'channels.memory.placement' },
 ];

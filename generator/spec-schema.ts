@@ -61,7 +61,30 @@ const htFields = section({
 
 const llFields = section({
   maxTokensPerRank: positive('most tokens that a rank sends in one low-latency call').default(128),
-  inFlight: positive('low-latency calls that may be under way at a time').default(2),
+  inFlight: z
+    .union([z.literal(1), z.literal(2), z.literal(4)], { error: '1, 2 or 4' })
+    .default(2)
+    .describe('low-latency calls that may be under way, and results that may be alive, at a time'),
+  credit: flag(
+    'saves half of the receive buffers for a wait on every rank before rows are sent',
+  ).default(false),
+  dtype: oneOf(
+    ['bf16', 'fp8_e4m3'],
+    'type of the rows that arrive; what is sent is bf16, and cast on its way',
+  ).default('bf16'),
+  scaleDtype: oneOf(['f32', 'ue8m0'], 'type of a scale, for fp8: one per 128 elements').default(
+    'f32',
+  ),
+  scaleLayout: oneOf(
+    ['row', 'column'],
+    'what lies side by side: the scales of a row, or those of a block',
+  ).default('row'),
+  roundScales: flag('scales are powers of two, for fp8; ue8m0 always are').default(false),
+  stats: flag('counts per expert over calls, and times waited for each rank').default(false),
+  combineDtype: oneOf(
+    ['bf16', 'fp8_e4m3'],
+    'type in which the rows of combine travel; what it takes and gives is bf16',
+  ).default('bf16'),
 });
 
 const memoryFields = section({
@@ -148,3 +171,4 @@ export const DERIVED_DEFAULTS: Readonly<Record<string, string>> = {
 };
 
 export const DEFAULT_HT = htFields.parse({});
+export const DEFAULT_LL = llFields.parse({});

@@ -7,7 +7,7 @@ import { nearestValue } from './nearest-value.js';
 import { ruleIssues } from './rule-issues.js';
 import { issuesFromZod } from './schema-issues.js';
 import { showValue } from './show-value.js';
-import { withField } from './spec-field.js';
+import { fieldOf, withField } from './spec-field.js';
 import { derivedName, isReservedName } from './spec-name.js';
 import { specSchema } from './spec-schema.js';
 import { requireSupported } from './support.js';
@@ -47,7 +47,7 @@ function readSpec(input: unknown): { readonly spec: Spec; readonly issues: reado
   const parsed = specSchema.safeParse(input);
   if (parsed.success) {
     const spec = withDerivedFields(parsed.data);
-    const issues = [...nameIssues(parsed.data.name), ...scaleIssues(spec), ...ruleIssues(spec)];
+    const issues = [...nameIssues(parsed.data.name), ...idleFieldIssues(spec), ...ruleIssues(spec)];
     return { spec, issues };
   }
   const issues = issuesFromZod(parsed.error, input);
@@ -87,17 +87,41 @@ function nameIssues(name: string | undefined): SpecIssue[] {
   return [{ path: 'name', message, received: name, fix: `'${name}_exchange'` }];
 }
 
-/** Fields of scales that a spec without scales sets all the same. */
-function scaleIssues(spec: Spec): SpecIssue[] {
-  if (featuresOf(spec).hasScales) return [];
-  const defaults = specSchema.parse({ ranks: spec.ranks, hidden: spec.hidden });
-  return (['scaleBlock', 'scaleDtype', 'scaleLayout'] as const).flatMap((path) => {
-    const received = spec[path];
-    if (received === defaults[path]) return [];
-    const fix = showValue(defaults[path]);
-    const message = `Expected ${path} to be ${fix}, its default, but received ${showValue(received)}: rows of ${spec.dtype} have no scales`;
-    return [{ path, message, received, fix }];
-  });
+/** Fields that a spec sets although what they are about is not there. */
+function idleFieldIssues(spec: Spec): SpecIssue[] {
+  const { ranks, hidden } = spec;
+  const defaults = specSchema.parse({ ranks, hidden, ...(spec.ll ? { ll: {} } : {}) });
+  const features = featuresOf(spec);
+  const idle = (isIdle: boolean, paths: readonly string[], why: string) =>
+    isIdle ? paths.flatMap((path) => idleFieldIssue({ spec, defaults, path, why })) : [];
+  return [
+    ...idle(
+      !features.hasScales,
+      ['scaleBlock', 'scaleDtype', 'scaleLayout'],
+      `rows of ${spec.dtype} have no scales`,
+    ),
+    ...idle(
+      features.hasLl && !features.hasLlFp8,
+      ['ll.scaleDtype', 'll.scaleLayout', 'll.roundScales'],
+      'low-latency rows of bf16 have no scales',
+    ),
+    ...idle(!features.hasLl, ['channels.ll'], 'the spec has no ll'),
+  ];
+}
+
+function idleFieldIssue(input: {
+  readonly spec: Spec;
+  readonly defaults: object;
+  readonly path: string;
+  readonly why: string;
+}): SpecIssue[] {
+  const { path, why } = input;
+  const received = fieldOf(input.spec, path);
+  const usual = fieldOf(input.defaults, path);
+  if (received === usual) return [];
+  const fix = showValue(usual);
+  const message = `Expected ${path} to be ${fix}, its default, but received ${showValue(received)}: ${why}`;
+  return [{ path, message, received, fix }];
 }
 
 /** The input less the fields at `paths`, which may lie in sections. */

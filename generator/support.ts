@@ -15,8 +15,6 @@ const NOT_BUILT: readonly {
     built: 'at most ranksPerNode, on one node',
   },
   { field: 'ht', isAsked: ({ ht }) => ht === false, built: 'an object' },
-  { field: 'll', isAsked: ({ ll }) => ll !== false, built: 'false' },
-  { field: 'channels.ll', isAsked: ({ channels }) => channels.ll !== 'chip', built: "'chip'" },
   { field: 'channels.port', isAsked: ({ channels }) => channels.port !== false, built: 'false' },
 ];
 
@@ -31,7 +29,7 @@ export function requireSupported(spec: Spec, source: string): void {
   throw new EpgenUnsupportedError(
     [`${source} is valid but asks for what this version does not build:`, ...lines].join('\n'),
     {
-      hint: 'This version builds high-throughput dispatch and combine between up to 8 ranks of one node.',
+      hint: 'This version builds high-throughput and low-latency exchange between up to 8 ranks of one node.',
     },
   );
 }

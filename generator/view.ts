@@ -35,12 +35,17 @@ export interface View extends Features {
   /** Type of the elements that combine moves, as names of conversions have it. */
   readonly combineType: string;
   readonly elementsPerVector: string;
+  /** Elements of the rows that low-latency combine pulls, in a 16-byte vector. */
+  readonly llElementsPerVector: string;
   /** `kernel` without `_kernel`, of every kernel that the spec has. */
   readonly kernels: readonly string[];
   readonly exchange: ConstantsView;
   readonly dispatch: ConstantsView;
   readonly combine: ConstantsView;
   readonly expertMajor: ConstantsView;
+  readonly llDispatch: ConstantsView;
+  readonly llCombine: ConstantsView;
+  readonly llStage: ConstantsView;
   readonly dispatchLayout: ConstantsView;
   readonly structs: readonly StructView[];
   readonly args: readonly ArgsView[];
@@ -93,12 +98,16 @@ export function viewFromLayout({
     rowType: spec.dtype,
     combineType: spec.combineDtype,
     elementsPerVector: `${plan.combine.elementsPerVector}`,
+    llElementsPerVector: `${plan.llCombine?.elementsPerVector ?? 0}`,
     kernels: kernelNames(plan.features),
     ...plan.features,
     exchange: constantsView(plan, 'exchange'),
     dispatch: constantsView(plan, 'dispatch'),
     combine: constantsView(plan, 'combine'),
     expertMajor: constantsView(plan, 'expertMajor'),
+    llDispatch: constantsView(plan, 'llDispatch'),
+    llCombine: constantsView(plan, 'llCombine'),
+    llStage: constantsView(plan, 'llStage'),
     dispatchLayout: constantsView(plan, 'dispatchLayout'),
     structs: layout.structs.map(structView),
     args: layout.args.map(argsView),
@@ -157,6 +166,9 @@ const SHARED_RECORDS = [
   ['CombineShared', 'combine.sharedBytes'],
   ['ExpertMajorShared', 'expertMajor.sharedBytes'],
   ['DispatchLayoutShared', 'dispatchLayout.sharedBytes'],
+  ['LlDispatchShared', 'llDispatch.sharedBytes'],
+  ['LlCombineShared', 'llCombine.sharedBytes'],
+  ['LlStageShared', 'llStage.sharedBytes'],
 ] as const;
 
 function argsView({ name, doc, fields }: ArgsRecord): ArgsView {

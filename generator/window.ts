@@ -1,4 +1,6 @@
 import type { Features } from './features.js';
+import type { LowLatencyShape } from './low-latency-plan.js';
+import { llControlRecord, lowLatencyRegions } from './low-latency-window.js';
 import { CTYPES, type Ctype, type RecordLayout, recordLayout } from './record.js';
 import { roundUp } from './round.js';
 
@@ -7,8 +9,9 @@ export const WINDOW_ALIGN = 128;
 export const PAGE_BYTES = 4096;
 
 /** What the window's layout depends on. */
-export interface WindowShape {
+export interface WindowShape extends Partial<LowLatencyShape> {
   readonly numRanks: number;
+  readonly numExperts: number;
   readonly numLocalExperts: number;
   readonly numTopk: number;
   readonly numChannels: number;
@@ -23,13 +26,13 @@ export interface WindowShape {
   readonly numExtraWords: number;
   readonly features: Pick<
     Features,
-    'hasScales' | 'hasExtras' | 'hasCombineWeights' | 'hasReadyCounters'
+    'hasScales' | 'hasExtras' | 'hasCombineWeights' | 'hasReadyCounters' | 'hasLl' | 'hasLlCredit'
   >;
 }
 
 /** A number of the plan that sizes of regions follow from. */
 export type WindowDim = {
-  [K in keyof WindowShape]: WindowShape[K] extends number ? K : never;
+  [K in keyof WindowShape]-?: Required<WindowShape>[K] extends number ? K : never;
 }[keyof WindowShape];
 
 /** `numBuffers` times `count` elements in the window, `stride` bytes apart. */
@@ -143,6 +146,13 @@ export function windowRegions(shape: WindowShape): readonly Region[] {
       dims: [],
       doc: 'Control words.',
     },
+    ...optional<RegionInput>(shape.features.hasLl, {
+      name: 'll_control',
+      ctype: 'LlControl',
+      elementBytes: llControlRecord(shape).bytes,
+      dims: [],
+      doc: 'Control words of low-latency calls; directly behind the others, so that both are reset together.',
+    }),
     {
       name: 'recv_x',
       ctype: 'uint8_t',
@@ -210,15 +220,16 @@ export function windowRegions(shape: WindowShape): readonly Region[] {
       buffers: 'numOutputBuffers',
       doc: '[row][kNumTopk] bits of an f32: top-k weights that combine brings back.',
     }),
+    ...lowLatencyRegions(shape),
   ];
   const regions: Region[] = [];
   let offset = 0;
   for (const input of inputs) {
     const elementBytes = input.elementBytes ?? CTYPES[input.ctype].bytes;
-    const count = input.dims.reduce((product, dim) => product * shape[dim], 1);
+    const count = input.dims.reduce((product, dim) => product * (shape[dim] ?? 0), 1);
     const bytes = elementBytes * count;
     const stride = roundUp(bytes, WINDOW_ALIGN);
-    const numBuffers = input.buffers ? shape[input.buffers] : 1;
+    const numBuffers = input.buffers ? (shape[input.buffers] ?? 0) : 1;
     regions.push({ ...input, elementBytes, count, offset, bytes, stride, numBuffers });
     offset += stride * numBuffers;
   }
@@ -230,10 +241,10 @@ function optional<const T>(isThere: boolean, what: T): readonly T[] {
   return isThere ? [what] : [];
 }
 
-type RegionInput = Pick<Region, 'name' | 'dims' | 'buffers' | 'doc'> &
+export type RegionInput = Pick<Region, 'name' | 'dims' | 'buffers' | 'doc'> &
   (
     | { readonly ctype: Ctype; readonly elementBytes?: never }
-    | { readonly ctype: 'Control'; readonly elementBytes: number }
+    | { readonly ctype: 'Control' | 'LlControl'; readonly elementBytes: number }
   );
 
 /** Size of one rank's window, in whole pages. */

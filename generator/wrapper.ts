@@ -1,6 +1,6 @@
 import { buildCommand } from './build-command.js';
 import { humanBytes } from './human-bytes.js';
-import type { Layout } from './layout.js';
+import type { HandleLayout, Layout } from './layout.js';
 import type { Plan } from './plan.js';
 import { type Spec, specHash } from './spec.js';
 import { type Documented, tsLiteral } from './ts-literal.js';
@@ -40,6 +40,7 @@ export function wrapperStructure({ spec, plan, layout }: WrapperInput): SourceSt
         'What `enqueueDispatch` gives at once: views with as many rows as can arrive, and the counts on the device.',
       ),
       specType('Handle', 'Routing of one dispatch, needed by the combine that belongs to it.'),
+      ...(spec.ll ? LOW_LATENCY_TYPES : []),
       openGroup(spec, layout),
     ],
   };
@@ -62,6 +63,17 @@ function specType(name: string, doc: string): Statement {
   return { kind: 'TypeAlias', isExported: true, name, docs: [doc], type };
 }
 
+const LOW_LATENCY_TYPES: readonly Statement[] = [
+  specType('LowLatencyDispatchCall', 'What `lowLatencyDispatch` takes on one rank.'),
+  specType('LowLatencyCombineCall', 'What `lowLatencyCombine` takes on one rank.'),
+  specType('LowLatencyReceived', "What one rank's `lowLatencyDispatch` gives."),
+  specType('LowLatencyCombined', "What one rank's `lowLatencyCombine` gives."),
+  specType(
+    'LowLatencyHandle',
+    'Routing of one low-latency dispatch, needed by the combine that belongs to it.',
+  ),
+];
+
 const TENSOR_TYPE: Statement = {
   kind: 'TypeAlias',
   isExported: true,
@@ -80,7 +92,8 @@ function openGroup(spec: Spec, layout: Layout): Statement {
     specHash: specHash(spec),
     buildCommand: buildCommand(spec),
     sizes: verbatim('sizes'),
-    handle: handleOf(layout),
+    handle: handleOf(layout.handle),
+    ...(layout.llHandle ? { llHandle: handleOf(layout.llHandle) } : {}),
     url: verbatim('import.meta.url'),
   };
   return {
@@ -131,6 +144,7 @@ function sizesOf(plan: Plan, { regions }: Layout): Documented {
         doc: `One handle of ${plan.maxTokensPerRank} tokens: ${humanBytes(plan.handleBytes)}.`,
         value: plan.handleBytes,
       },
+      ...llHandleEntry(plan),
       {
         key: 'regions',
         doc: 'Regions of the window: where the first buffer starts, the bytes of one buffer, and from one buffer to the next.',
@@ -138,6 +152,12 @@ function sizesOf(plan: Plan, { regions }: Layout): Documented {
       },
     ],
   };
+}
+
+function llHandleEntry({ llHandleBytes, maxLlTokensPerRank }: Plan) {
+  if (llHandleBytes === undefined) return [];
+  const doc = `One low-latency handle of ${maxLlTokensPerRank} tokens: ${humanBytes(llHandleBytes)}.`;
+  return [{ key: 'llHandleBytes', doc, value: llHandleBytes }];
 }
 
 function regionEntry({ name, offset, bytes, stride, numBuffers }: Region) {
@@ -148,12 +168,12 @@ function regionEntry({ name, offset, bytes, stride, numBuffers }: Region) {
 }
 
 /** Offsets of the handle's fields under the names that its readers know; prefix sums are matrices there. */
-function handleOf({ handle }: Layout): object {
-  const fields = handle.fields.map(({ name, offset }) => [
+function handleOf({ headerBytes, fields }: HandleLayout): object {
+  const offsets = fields.map(({ name, offset }) => [
     camelCase(name.replace(/_prefix$/, '_prefix_matrix')),
     offset,
   ]);
-  return { headerBytes: handle.headerBytes, fields: Object.fromEntries(fields) };
+  return { headerBytes, fields: Object.fromEntries(offsets) };
 }
 
 function camelCase(name: string): string {

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { generate } from '../../generator/generate.js';
+import type { LlCombinePlan, LlDispatchPlan } from '../../generator/low-latency-plan.js';
 import { derivePlan, type Plan } from '../../generator/plan.js';
 import { RULES } from '../../generator/rules.js';
 import { parseSpec } from '../../generator/spec.js';
@@ -17,6 +18,19 @@ const features = (names: Partial<Plan['features']>) => ({
 const scales = { ...features({ hasPackedScales: true }), scaleGranule: 512 };
 const extras = features({ hasExtras: true });
 const biases = features({ hasBiases: true });
+
+const lowLatency = features({ hasLl: true });
+const fp8Rows = features({ hasLl: true, hasLlFp8: true });
+const packed = features({ hasLl: true, hasLlFp8: true, hasLlPackedScales: true });
+const { llDispatch, llCombine } = derivePlan(parseSpec({ ranks: 8, hidden: 7168, ll: {} }, 'test'));
+const llDispatchOf = (fields: Partial<LlDispatchPlan>) => ({
+  ...lowLatency,
+  llDispatch: { ...llDispatch!, ...fields },
+});
+const llCombineOf = (fields: Partial<LlCombinePlan>) => ({
+  ...lowLatency,
+  llCombine: { ...llCombine!, ...fields },
+});
 
 /** Each rule by its assertion, with numbers that only just break it and that only just keep it. */
 const cases: readonly [expr: string, broken: Partial<Plan>, kept: Partial<Plan>][] = [
@@ -88,6 +102,45 @@ const cases: readonly [expr: string, broken: Partial<Plan>, kept: Partial<Plan>]
     'kSharedBytes <= kSharedBytesLimit',
     { dispatchLayout: { ...plan.dispatchLayout, sharedBytes: 232449 } },
     { dispatchLayout: { ...plan.dispatchLayout, sharedBytes: 232448 } },
+  ],
+  [
+    'kLlInputRowBytes % 16 == 0',
+    { ...lowLatency, llInputRowBytes: 40 },
+    { ...lowLatency, llInputRowBytes: 48 },
+  ],
+  ['kHidden % 128 == 0', { ...fp8Rows, hidden: 320 }, { ...fp8Rows, hidden: 384 }],
+  ['kHidden % 512 == 0', { ...packed, hidden: 640 }, { ...packed, hidden: 1024 }],
+  [
+    'kNumLlChannels <= 128',
+    { ...lowLatency, numLlChannels: 129 },
+    { ...lowLatency, numLlChannels: 128 },
+  ],
+  [
+    'uint64_t{kNumExperts} * kMaxLlRecvTokens < 0x80000000u',
+    { ...lowLatency, numExperts: 2048, maxLlRecvTokens: 2 ** 20 },
+    { ...lowLatency, numExperts: 2048, maxLlRecvTokens: 2 ** 20 - 1 },
+  ],
+  [
+    'kSharedBytes <= kSharedBytesLimit',
+    llDispatchOf({ sharedBytes: 232449 }),
+    llDispatchOf({ sharedBytes: 232448 }),
+  ],
+  [
+    'kSharedBytes <= kSharedBytesLimit',
+    llCombineOf({ sharedBytes: 232449 }),
+    llCombineOf({ sharedBytes: 232448 }),
+  ],
+  ['kNumStages >= kNumTopk', llCombineOf({ numStages: 7 }), llCombineOf({ numStages: 8 })],
+  [
+    'kLastPieceBytes >= 16',
+    llCombineOf({ lastPieceBytes: 0 }),
+    llCombineOf({ lastPieceBytes: 16 }),
+  ],
+  ['kPieceBytes % 16 == 0', llCombineOf({ pieceBytes: 24 }), llCombineOf({ pieceBytes: 32 })],
+  [
+    'kLastPieceBytes % 16 == 0',
+    llCombineOf({ lastPieceBytes: 24 }),
+    llCombineOf({ lastPieceBytes: 32 }),
   ],
 ];
 

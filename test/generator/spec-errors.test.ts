@@ -325,12 +325,47 @@ describe('a spec that breaks rules', () => {
   });
 });
 
+describe('a field of low-latency calls', () => {
+  it.each<[input: object, message: string]>([
+    [
+      { channels: { ll: 24 } },
+      "Expected channels.ll to be 'chip', its default, but received 24: the spec has no ll",
+    ],
+    [
+      { ll: { scaleLayout: 'column' } },
+      "Expected ll.scaleLayout to be 'row', its default, but received 'column': low-latency rows of bf16 have no scales",
+    ],
+    [
+      { ll: { roundScales: true } },
+      'Expected ll.roundScales to be false, its default, but received true: low-latency rows of bf16 have no scales',
+    ],
+    [{ ll: { inFlight: 3 } }, 'Expected ll.inFlight to be 1, 2 or 4 but received 3'],
+    [
+      { hidden: 2880, ll: { dtype: 'fp8_e4m3' } },
+      'Expected hidden to be a multiple of 128 but received 2880: low-latency rows of fp8 have one scale per 128 elements',
+    ],
+    [
+      { hidden: 640, ll: { dtype: 'fp8_e4m3', scaleDtype: 'ue8m0' } },
+      'Expected hidden to be a multiple of 512 but received 640: every 4-byte word of packed scales is for four whole blocks',
+    ],
+    [
+      { ll: {}, channels: { ll: 300 } },
+      'Expected channels.ll to be at most 128 but received 300: all channels of a call run at once on one device',
+    ],
+    [
+      { hidden: 8, experts: 2048, ll: { maxTokensPerRank: 131072 } },
+      'Expected ll.maxTokensPerRank to be less than 131072 but received 131072: a slot names a row of any rank in 31 bits',
+    ],
+  ])('%j', (fields, message) => {
+    const error = errorOf({ ...good, ...fields }) as EpgenSpecError;
+    expect(error.issues.map((issue) => issue.message)).toEqual([message]);
+  });
+});
+
 describe('a valid spec that this version does not build', () => {
   it.each<[input: object, line: string]>([
     [{ ranks: 16 }, 'ranks 16: this version builds at most ranksPerNode, on one node'],
     [{ ht: false }, 'ht false: this version builds an object'],
-    [{ ll: {} }, 'll {"maxTokensPerRank":128,"inFlight":2}: this version builds false'],
-    [{ channels: { ll: 24 } }, "channels.ll 24: this version builds 'chip'"],
     [
       { channels: { port: {} } },
       'channels.port {"perPeer":8,"queuePairs":1,"fifo":512}: this version builds false',
@@ -344,6 +379,6 @@ describe('a valid spec that this version does not build', () => {
   });
 
   it('has its broken rules reported first', () => {
-    expect(errorOf({ ...good, experts: 250, ll: {} })).toBeInstanceOf(EpgenSpecError);
+    expect(errorOf({ ...good, experts: 250, ht: false })).toBeInstanceOf(EpgenSpecError);
   });
 });

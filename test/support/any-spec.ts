@@ -59,18 +59,55 @@ const placed = fc.oneof(
   fc.record({ placement: fc.constant('slotted'), compactOnly: fc.constant({}) }),
 );
 
+const lowLatency = fc.record({
+  maxTokensPerRank: fc.integer({ min: 1, max: 64 }),
+  inFlight: fc.constantFrom(1, 2, 4),
+  credit: fc.boolean(),
+  stats: fc.boolean(),
+  rows: fc.oneof(
+    fc.constant({ dtype: 'bf16' }),
+    fc.record({
+      dtype: fc.constant('fp8_e4m3'),
+      scaleDtype: fc.constantFrom('f32', 'ue8m0'),
+      scaleLayout: fc.constantFrom('row', 'column'),
+      roundScales: fc.boolean(),
+    }),
+  ),
+  combineDtype: fc.constantFrom('bf16', 'fp8_e4m3'),
+});
+
+type LowLatency = typeof lowLatency extends fc.Arbitrary<infer T> ? T : never;
+
+/** What low-latency calls can have with rows of so many elements: whole blocks of scales. */
+function lowLatencyOf(hidden: number, { rows: cast, combineDtype, ...rest }: LowLatency) {
+  const granule = 'scaleDtype' in cast && cast.scaleDtype === 'ue8m0' ? 512 : 128;
+  return {
+    ...rest,
+    ...(hidden % granule === 0 ? cast : {}),
+    ...(hidden % 128 === 0 ? { combineDtype } : {}),
+  };
+}
+
+const lowLatencyChannels = fc.oneof(fc.constant('chip'), fc.integer({ min: 1, max: 128 }));
+
 /** Valid specs over every field. */
 export const specs: fc.Arbitrary<Spec> = fc
-  .tuple(exchange, rows, ht, memory, placed)
-  .map(([{ localExperts, topk, ...rest }, row, options, channels, { placement, compactOnly }]) => {
+  .tuple(
+    fc.tuple(exchange, rows, ht),
+    fc.tuple(memory, placed),
+    fc.tuple(fc.option(lowLatency, { nil: false as const }), lowLatencyChannels),
+  )
+  .map(([[{ localExperts, topk, ...rest }, row, options], [channels, place], [ll, llChannels]]) => {
     const experts = rest.ranks * localExperts;
+    const { placement, compactOnly } = place;
     const input = {
       ...rest,
       ...row,
       experts,
       topk: Math.min(topk, experts),
       ht: { ...options, ...compactOnly },
-      channels: { memory: { ...channels, placement } },
+      ...(ll ? { ll: lowLatencyOf(row.hidden, ll) } : {}),
+      channels: { memory: { ...channels, placement }, ...(ll ? { ll: llChannels } : {}) },
     };
     return parseSpec(input, 'any');
   });

@@ -1,0 +1,75 @@
+import { type RecordLayout, recordLayout } from './record.js';
+import { ringFields } from './shared-memory.js';
+
+/** What the record of a low-latency dispatch block depends on. */
+export interface LlDispatchSharedShape {
+  readonly numRanks: number;
+  readonly numExperts: number;
+  readonly numTopk: number;
+  readonly llRowBytes?: number;
+  readonly numLlScaleWords?: number;
+  readonly numStages: number;
+}
+
+export function llDispatchShared(shape: LlDispatchSharedShape): RecordLayout {
+  const { numRanks, numExperts, numTopk, llRowBytes = 0, numLlScaleWords = 0, numStages } = shape;
+  const word = (name: string, count: number, note: string) =>
+    ({ ctype: 'uint32_t', name, count, note }) as const;
+  return recordLayout({
+    name: 'LlDispatchShared',
+    doc: 'Shared memory of a low-latency dispatch block.',
+    align: 128,
+    fields: [
+      {
+        ctype: 'uint8_t',
+        name: 'stages',
+        count: numStages * llRowBytes,
+        note: '[stage][row] as it travels',
+        align: 128,
+      },
+      ...(numLlScaleWords > 0
+        ? [word('scales', numStages * numLlScaleWords, '[stage][word] scales of the row')]
+        : [
+            {
+              ctype: 'Mbarrier',
+              name: 'full',
+              count: numStages,
+              note: '[stage] the row has come',
+            } as const,
+          ]),
+      word('totals', numExperts, '[expert] tokens of the call that chose it'),
+      word('earlier', numExperts, '[expert] tokens before the current one that chose it'),
+      word(
+        'ahead',
+        numStages * numRanks * numTopk,
+        '[stage][source][k] rows that the source has before this one at the expert',
+      ),
+      word('aborted', numStages, '[stage] threads that gave up'),
+      { ctype: 'uint32_t', name: 'bad_choice', note: 'first selection that names no expert' },
+      { ctype: 'uint32_t', name: 'is_last', note: 'whether all other blocks have sent' },
+    ],
+  });
+}
+
+export function llCombineShared(shape: {
+  readonly pieceBytes: number;
+  readonly numStages: number;
+}): RecordLayout {
+  return recordLayout({
+    name: 'LlCombineShared',
+    doc: 'Shared memory of a low-latency combine block.',
+    align: 128,
+    fields: [
+      ...ringFields(shape),
+      { ctype: 'uint32_t', name: 'aborted', note: 'warps that gave up' },
+    ],
+  });
+}
+
+export function llStageShared(): RecordLayout {
+  return recordLayout({
+    name: 'LlStageShared',
+    doc: 'Shared memory of a block that brings expert outputs into the window.',
+    fields: [{ ctype: 'uint32_t', name: 'aborted', note: 'whether the group has given up' }],
+  });
+}
