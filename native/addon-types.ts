@@ -129,6 +129,60 @@ export interface RawExpertSumCall {
   readonly stream?: number;
 }
 
+/** Which half of a low-latency call a launch is, or both. A receive comes after its send, with the same handle. */
+export type RawLlPhases = 'send' | 'receive' | 'both';
+
+export interface RawLlDispatchCall {
+  readonly phases: RawLlPhases;
+  readonly numTokens: number;
+  /** Of a send, as `topkIdx`. */
+  readonly x?: bigint;
+  readonly topkIdx?: bigint;
+  readonly handle: bigint;
+  /** i32 [local experts], to which a receive adds what came. */
+  readonly expertStats?: bigint;
+  /** i64 [ranks], to which a receive adds the ns that it waited for each source. */
+  readonly waitStats?: bigint;
+  /** 1 for a receive alone. */
+  readonly grid: number;
+  /** Default: 0. */
+  readonly window?: number;
+  /** 0, or that of its window. Default: 0. */
+  readonly stream?: number;
+}
+
+export interface RawLlCombineCall {
+  readonly phases: RawLlPhases;
+  readonly numTokens: number;
+  readonly handle: bigint;
+  /** Of a send: where the expert outputs lie in the window. */
+  readonly inputOffset?: bigint;
+  /** Of a receive, as `out`. */
+  readonly topkWeights?: bigint;
+  readonly out?: bigint;
+  /** i64 [ranks], to which a receive adds the ns that it waited for each rank. */
+  readonly waitStats?: bigint;
+  /** 1 for a send alone. */
+  readonly grid: number;
+  /** Default: 0. */
+  readonly window?: number;
+  /** 0, or that of its window. Default: 0. */
+  readonly stream?: number;
+}
+
+export interface RawLlStageCall {
+  readonly handle: bigint;
+  /** bf16 [local experts, ranks * tokens, hidden], of which the rows that came are taken. */
+  readonly x: bigint;
+  /** Where they go in the window. */
+  readonly outputOffset: bigint;
+  readonly grid: number;
+  /** Default: 0. */
+  readonly window?: number;
+  /** 0, or that of its window. Default: 0. */
+  readonly stream?: number;
+}
+
 export interface RawCounts {
   readonly numRecvTokens: number;
   readonly numTokensPerExpert: Int32Array;
@@ -140,6 +194,9 @@ export interface RawCounters {
   readonly dispatch: number;
   readonly combine: number;
   readonly dispatchLayout: number;
+  /** Launches that send, as `llCombine`. */
+  readonly llDispatch: number;
+  readonly llCombine: number;
 }
 
 /**
@@ -168,6 +225,12 @@ export interface RawGroup {
   /** Resolve when the kernels have ended. */
   expertMajor(rank: number, call: RawExpertMajorCall): Promise<void>;
   expertSum(rank: number, call: RawExpertSumCall): Promise<void>;
+  /** A wrong index is told as that of a dispatch without `wait`. */
+  llDispatch(rank: number, call: RawLlDispatchCall): void;
+  /** Resolves when the kernel has ended. That of a send alone never carries an error of an earlier call. */
+  llCombine(rank: number, call: RawLlCombineCall): Promise<void>;
+  /** Copies rows to where a combine reads them, as it reads them. */
+  llStage(rank: number, call: RawLlStageCall): void;
   /** Resolves when the rank has done everything enqueued so far. */
   synchronize(rank: number): Promise<void>;
   /** Keeps the rank busy for a while: of virtual time on the cpu backend. */
@@ -192,7 +255,10 @@ export interface RawGroup {
   replay(graph: number): void;
   /** What was enqueued before goes on. */
   freeGraph(graph: number): void;
-  /** Makes an aborted group usable, as if every rank had made `epoch` calls. */
+  /**
+   * Makes an aborted group usable, as if every rank had made `epoch` calls of each kind: a multiple of 8 where there are
+   * low-latency calls.
+   */
   reset(epoch: number): Promise<void>;
   /** Kernels launched so far, per rank. */
   counters(): readonly RawCounters[];

@@ -26,6 +26,9 @@ Napi::Function GroupObject::define(Napi::Env env) {
                            InstanceMethod<&GroupObject::dispatch_layout>("dispatchLayout"),
                            InstanceMethod<&GroupObject::expert_major>("expertMajor"),
                            InstanceMethod<&GroupObject::expert_sum>("expertSum"),
+                           InstanceMethod<&GroupObject::ll_dispatch>("llDispatch"),
+                           InstanceMethod<&GroupObject::ll_combine>("llCombine"),
+                           InstanceMethod<&GroupObject::ll_stage>("llStage"),
                            InstanceMethod<&GroupObject::synchronize>("synchronize"),
                            InstanceMethod<&GroupObject::delay>("delay"),
                            InstanceMethod<&GroupObject::open_stream>("openStream"),
@@ -288,16 +291,22 @@ Napi::Value GroupObject::reset(const Napi::CallbackInfo& info) {
 }
 
 // std::vector<LaunchCounters> Group::launched()
-// counters(): { dispatch: number; combine: number; dispatchLayout: number }[]
+// counters(): RawCounters[]
 Napi::Value GroupObject::counters(const Napi::CallbackInfo& info) {
     const Napi::Env env = info.Env();
     const std::vector<LaunchCounters> launched = group_->launched();
     auto array = Napi::Array::New(env, launched.size());
     for (uint32_t rank_idx = 0; rank_idx < launched.size(); ++rank_idx) {
         auto object = Napi::Object::New(env);
-        object["dispatch"] = Napi::Number::New(env, static_cast<double>(launched[rank_idx].dispatch));
-        object["combine"] = Napi::Number::New(env, static_cast<double>(launched[rank_idx].combine));
-        object["dispatchLayout"] = Napi::Number::New(env, static_cast<double>(launched[rank_idx].dispatch_layout));
+        const LaunchCounters& counters = launched[rank_idx];
+        const std::pair<const char*, uint64_t> fields[] = {
+            {"dispatch", counters.dispatch},
+            {"combine", counters.combine},
+            {"dispatchLayout", counters.dispatch_layout},
+            {"llDispatch", counters.ll_dispatch},
+            {"llCombine", counters.ll_combine},
+        };
+        for (const auto& [name, count] : fields) object[name] = Napi::Number::New(env, static_cast<double>(count));
         array[rank_idx] = object;
     }
     return array;

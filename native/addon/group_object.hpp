@@ -38,6 +38,9 @@ private:
     Napi::Value dispatch_layout(const Napi::CallbackInfo& info);
     Napi::Value expert_major(const Napi::CallbackInfo& info);
     Napi::Value expert_sum(const Napi::CallbackInfo& info);
+    void ll_dispatch(const Napi::CallbackInfo& info);
+    Napi::Value ll_combine(const Napi::CallbackInfo& info);
+    void ll_stage(const Napi::CallbackInfo& info);
     Napi::Value synchronize(const Napi::CallbackInfo& info);
     void delay(const Napi::CallbackInfo& info);
     Napi::Value open_stream(const Napi::CallbackInfo& info);

@@ -123,6 +123,55 @@ inline ExpertSumRequest unpack_expert_sum(const Napi::Object& call) {
     };
 }
 
+inline uint32_t unpack_phases(Napi::Value value) {
+    const std::string name = value.IsString() ? value.ToString().Utf8Value() : "";
+    if (name == "send") return kLlSend;
+    if (name == "receive") return kLlReceive;
+    if (name == "both") return kLlSend | kLlReceive;
+    refuse("phases", "'send', 'receive' or 'both'", describe_value(value));
+}
+
+inline LlDispatchRequest unpack_ll_dispatch(const Napi::Object& call) {
+    return {
+        .phases = unpack_phases(call["phases"]),
+        .num_tokens = unpack_uint32(call["numTokens"], "numTokens"),
+        .x = unpack_optional_bigint(call["x"], "x"),
+        .topk_idx = unpack_optional_bigint(call["topkIdx"], "topkIdx"),
+        .handle = unpack_bigint(call["handle"], "handle"),
+        .expert_stats = unpack_optional_bigint(call["expertStats"], "expertStats"),
+        .wait_stats = unpack_optional_bigint(call["waitStats"], "waitStats"),
+        .grid = unpack_uint32(call["grid"], "grid"),
+        .window_idx = unpack_optional_uint32(call["window"], "window", 0),
+        .stream_idx = unpack_stream(call["stream"]),
+    };
+}
+
+inline LlCombineRequest unpack_ll_combine(const Napi::Object& call) {
+    return {
+        .phases = unpack_phases(call["phases"]),
+        .num_tokens = unpack_uint32(call["numTokens"], "numTokens"),
+        .handle = unpack_bigint(call["handle"], "handle"),
+        .input_offset = unpack_optional_bigint(call["inputOffset"], "inputOffset"),
+        .topk_weights = unpack_optional_bigint(call["topkWeights"], "topkWeights"),
+        .out = unpack_optional_bigint(call["out"], "out"),
+        .wait_stats = unpack_optional_bigint(call["waitStats"], "waitStats"),
+        .grid = unpack_uint32(call["grid"], "grid"),
+        .window_idx = unpack_optional_uint32(call["window"], "window", 0),
+        .stream_idx = unpack_stream(call["stream"]),
+    };
+}
+
+inline LlStageRequest unpack_ll_stage(const Napi::Object& call) {
+    return {
+        .handle = unpack_bigint(call["handle"], "handle"),
+        .x = unpack_bigint(call["x"], "x"),
+        .output_offset = unpack_bigint(call["outputOffset"], "outputOffset"),
+        .grid = unpack_uint32(call["grid"], "grid"),
+        .window_idx = unpack_optional_uint32(call["window"], "window", 0),
+        .stream_idx = unpack_stream(call["stream"]),
+    };
+}
+
 inline DispatchLayoutRequest unpack_dispatch_layout(const Napi::Object& call) {
     return {
         .num_tokens = unpack_uint32(call["numTokens"], "numTokens"),

@@ -13,6 +13,9 @@ namespace epgen {
 constexpr uint64_t kVectorBytes = 16;
 constexpr uint64_t kWordBytes = 4;
 
+/// Most blocks of a kernel that no other rank takes part in.
+constexpr uint32_t kMaxGrid = 65535;
+
 [[noreturn]] inline void refuse(const char* name, const std::string& expected, const std::string& received) {
     throw Error(ErrorCode::argument,
                 std::string("Expected ") + name + " to be " + expected + " but received " + received,

@@ -7,6 +7,7 @@
 #include <variant>
 #include <vector>
 
+#include "runtime/ll_sends.hpp"
 #include "runtime/module.hpp"
 
 namespace epgen {
@@ -38,8 +39,11 @@ struct GraphPart {
     std::vector<std::shared_ptr<const GraphRecord>> records;  // of its dispatches that count, each once
     uint32_t num_dispatches = 0;
     uint32_t num_combines = 0;
+    uint32_t num_ll_dispatches = 0;
+    uint32_t num_ll_combines = 0;
+    LlSends ll_sends;  // until the capture ends
 
-    uint32_t num_collectives() const { return num_dispatches + num_combines; }
+    uint32_t num_collectives() const { return num_dispatches + num_combines + num_ll_dispatches + num_ll_combines; }
 };
 
 struct Graph {

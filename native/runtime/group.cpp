@@ -105,6 +105,10 @@ void Group::append_waiting(RankState& rank) {
             case OperationKind::dispatch_cached: ++rank.launched.dispatch; break;
             case OperationKind::combine: ++rank.launched.combine; break;
             case OperationKind::dispatch_layout: ++rank.launched.dispatch_layout; break;
+            case OperationKind::ll_dispatch: ++rank.launched.ll_dispatch; break;
+            case OperationKind::ll_combine:
+            case OperationKind::ll_combine_send: ++rank.launched.ll_combine; break;
+            case OperationKind::ll_receive:
             case OperationKind::graph:
             case OperationKind::local_kernel:
             case OperationKind::transfer:
@@ -139,7 +143,7 @@ void Group::counts_written(uint32_t rank_idx, uint32_t record_idx) {
     RankState& rank = ranks_[rank_idx];
     const OperationPtr operation = rank.records[record_idx];
     // A layout query has no counts to hurry for; its record is read when the kernel has ended.
-    if (operation && operation->kind == OperationKind::dispatch) finish_counting(rank, *operation);
+    if (operation && operation->counts_early()) finish_counting(rank, *operation);
 }
 
 /// Reads the operation's record, if its kernel has completed it, and gives the record back.
@@ -197,7 +201,7 @@ void Group::ended(const OperationPtr& operation, bool done, Outcome outcome) {
 bool Group::finds_earlier_error(RankState& rank) {
     for (const auto& record : rank.records) {
         const OperationPtr operation = record;
-        if (operation && operation->kind == OperationKind::dispatch) finish_counting(rank, *operation);
+        if (operation && operation->counts_early()) finish_counting(rank, *operation);
     }
     return rank.unreported.has_value();
 }

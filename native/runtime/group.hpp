@@ -75,6 +75,12 @@ public:
     void expert_sum(uint32_t rank_idx, const ExpertSumRequest& request, Completion completion);
     void synchronize(uint32_t rank_idx, Completion completion);
 
+    // group_low_latency.cpp. A call is one launch, or a send and later a receive of the same handle.
+    /// Errors are kept as those of a dispatch without a completion.
+    void ll_dispatch(uint32_t rank_idx, const LlDispatchRequest& request);
+    void ll_combine(uint32_t rank_idx, const LlCombineRequest& request, Completion completion);
+    void ll_stage(uint32_t rank_idx, const LlStageRequest& request);
+
     // group_graph.cpp
     /// Until the capture ends, calls and copies are recorded instead of made, and what a graph can't hold is refused.
     /// Gives the number of the graph.
@@ -133,15 +139,29 @@ private:
     const void* bias_at(const RankState& rank, const CombineRequest& request, uint32_t i) const;
     uint64_t handle_bytes(uint64_t num_tokens) const;
     uint64_t number_collective(RankState& rank, Operation& operation, uint32_t window_idx);
+    void check_rows_offset(const char* name, uint64_t offset, uint64_t num_bytes) const;
     void set_windows(std::byte* (&window)[kMaxRanks], uint32_t window_idx) const;
 
+    // group_low_latency.cpp
+    void check_ll_call(const RankState& rank, uint32_t phases, uint32_t num_tokens, uint32_t window_idx,
+                       uint32_t stream_idx) const;
+    uint64_t ll_handle_bytes(uint64_t num_tokens) const;
+    uint64_t ll_expert_bytes(uint64_t row_bytes) const;
+    void* stats_at(const RankState& rank, const char* name, uint64_t address, uint64_t count,
+                   uint64_t element_bytes) const;
+    uint64_t number_ll(RankState& rank, Operation& operation, const LlSends::Key& key, uint32_t phases);
+    void capture_ll_dispatch(RankState& rank, uint32_t stream_idx, LlDispatchCall call, const LlSends::Key& key);
+    void capture_ll_combine(const RankState& rank, uint32_t stream_idx, LlCombineCall call, const LlSends::Key& key,
+                            const Completion& completion);
+
     // group_graph.cpp
-    uint64_t captured_deadline_ns() const;
+    uint64_t usual_deadline_ns() const;
     void require_capturable(uint32_t stream_idx) const;
     void require_no_capture() const;
     void capture_steps(const RankState& rank, uint32_t stream_idx, std::vector<GraphStep> steps,
                        const Completion& completion);
     static std::shared_ptr<const GraphRecord> graph_record_for(RankState& rank, uint32_t num_worst_tokens);
+    CountRecord* captured_record(RankState& rank, uint32_t num_worst_tokens);
     void capture_dispatch(RankState& rank, uint32_t stream_idx, DispatchCall call, const Completion& completion);
     void capture_combine(const RankState& rank, uint32_t stream_idx, CombineCall call, const Completion& completion);
     Outcome outcome_of_replay(const RankState& rank, const Operation& operation) const;

@@ -1,4 +1,3 @@
-#include <cmath>
 #include <utility>
 
 #include "runtime/expect.hpp"
@@ -8,7 +7,7 @@ namespace epgen {
 namespace {
 
 constexpr uint64_t kMaxExpertAlignment = 65536;
-constexpr uint64_t kInputAlignment = 128;  // of combine's input: the ready word carries its offset in these units
+constexpr uint64_t kInputAlignment = 128;  // of combine's input: a ready word carries its offset in these units
 
 }  // namespace
 
@@ -32,6 +31,12 @@ void Group::check_place(const RankState& rank, uint32_t window_idx, uint32_t str
     refuse("stream", "0 or " + std::to_string(comm_stream(window_idx)), std::to_string(stream_idx));
 }
 
+/// Rows that lie in a window from there on, at an offset that a ready word can carry.
+void Group::check_rows_offset(const char* name, uint64_t offset, uint64_t num_bytes) const {
+    expect_within(name, offset, 0, module_.window_bytes - num_bytes);
+    expect_multiple(name, offset, kInputAlignment);
+}
+
 uint64_t Group::handle_bytes(uint64_t num_tokens) const {
     return module_.handle_header_bytes + num_tokens * module_.num_ranks * sizeof(int32_t);
 }
@@ -42,7 +47,7 @@ uint64_t Group::number_collective(RankState& rank, Operation& operation, uint32_
     operation.ordinal = ++rank.num_collectives;
     operation.deadline_ms = rank.called_before ? options_.deadline_ms : options_.first_deadline_ms;
     rank.called_before = true;
-    return static_cast<uint64_t>(std::llround(operation.deadline_ms * 1e6));
+    return operation.deadline_ns();
 }
 
 void Group::set_windows(std::byte* (&window)[kMaxRanks], uint32_t window_idx) const {
@@ -113,9 +118,7 @@ void Group::combine(uint32_t rank_idx, const CombineRequest& request, Completion
     const uint64_t num_tokens = request.num_tokens;
     check_call(request.num_tokens, request.grid);
     check_place(rank, request.window_idx, request.stream_idx);
-    const uint64_t input_bytes = module_.max_recv_tokens * module_.combine_row_bytes;
-    expect_within("inputOffset", request.input_offset, 0, module_.window_bytes - input_bytes);
-    expect_multiple("inputOffset", request.input_offset, kInputAlignment);
+    check_rows_offset("inputOffset", request.input_offset, module_.max_recv_tokens * module_.combine_row_bytes);
     const uint64_t weights_bytes = module_.max_recv_tokens * module_.num_topk * sizeof(float);
     expect_within("weightsOffset", request.weights_offset, 0,
                   module_.has_combine_weights ? module_.window_bytes - weights_bytes : 0);

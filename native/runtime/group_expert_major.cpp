@@ -4,11 +4,6 @@
 #include "runtime/group.hpp"
 
 namespace epgen {
-namespace {
-
-constexpr uint32_t kMaxGrid = 65535;
-
-}  // namespace
 
 void Group::expert_major(uint32_t rank_idx, const ExpertMajorRequest& request, Completion completion) {
     const std::lock_guard lock(mutex_);

@@ -2,6 +2,7 @@
 #include <atomic>
 #include <utility>
 
+#include "runtime/expect.hpp"
 #include "runtime/group.hpp"
 #include "runtime/reports.hpp"
 
@@ -135,6 +136,7 @@ void Group::advance() {
         rank.records.fill(nullptr);
         rank.unreported.reset();
         rank.owes_cause = false;
+        rank.ll_sends.clear();
         rank.num_collectives = 0;
         rank.gave_up = false;
     }
@@ -149,6 +151,7 @@ void Group::reset(uint32_t epoch, Completion completion) {
     const std::lock_guard lock(mutex_);
     require_open();
     if (reset_) throw Error(ErrorCode::aborted, "The group is being reset");
+    if (module_.num_ll_channels > 0) expect_multiple("epoch", epoch, kLlEpochStep);
     reset_ = PendingReset{epoch, std::move(completion)};
     advance();
 }

@@ -63,6 +63,7 @@ void Group::end_capture(Completion completion) {
     require_open();
     if (!capture_) throw Error(ErrorCode::argument, "Expected a capture to have begun");
     const std::shared_ptr<Graph> graph = std::exchange(capture_, nullptr);
+    for (GraphPart& part : graph->parts) part.ll_sends.clear();
     graphs_.emplace(graph->graph_idx, graph);
     const auto gathering = std::make_shared<Gathering>(ranks_.size(), std::move(completion));
     for (uint32_t rank_idx = 0; rank_idx < ranks_.size(); ++rank_idx) {
@@ -71,8 +72,8 @@ void Group::end_capture(Completion completion) {
     }
 }
 
-/// Longest time that one wait of a captured call may take, in ns.
-uint64_t Group::captured_deadline_ns() const {
+/// Longest time that one wait of a call may take, in ns, where it isn't its rank's first.
+uint64_t Group::usual_deadline_ns() const {
     return static_cast<uint64_t>(std::llround(options_.deadline_ms * 1e6));
 }
 
@@ -116,25 +117,30 @@ std::shared_ptr<const GraphRecord> Group::graph_record_for(RankState& rank, uint
     return record;
 }
 
+/// As graph_record_for; the graph that is captured keeps the record.
+CountRecord* Group::captured_record(RankState& rank, uint32_t num_worst_tokens) {
+    auto& records = capture_->parts[rank.rank_idx].records;
+    const auto record = graph_record_for(rank, num_worst_tokens);
+    if (std::ranges::find(records, record) == records.end()) records.push_back(record);
+    return rank.memory.graph_record(record->record_idx);
+}
+
 void Group::capture_dispatch(RankState& rank, uint32_t stream_idx, DispatchCall call, const Completion& completion) {
     if (completion) require_no_capture();
     require_capturable(stream_idx);
-    GraphPart& part = capture_->parts[rank.rank_idx];
     if (call.mode != DispatchMode::cached) {
-        const auto record = graph_record_for(rank, call.num_worst_tokens);
-        if (std::ranges::find(part.records, record) == part.records.end()) part.records.push_back(record);
-        call.record = rank.memory.graph_record(record->record_idx);
+        call.record = captured_record(rank, call.num_worst_tokens);
         call.record_tag = kGraphTag;
     }
-    ++part.num_dispatches;
-    call.deadline_ns = captured_deadline_ns();
+    ++capture_->parts[rank.rank_idx].num_dispatches;
+    call.deadline_ns = usual_deadline_ns();
     capture_steps(rank, stream_idx, {module_.dispatch(call)}, nullptr);
 }
 
 void Group::capture_combine(const RankState& rank, uint32_t stream_idx, CombineCall call,
                             const Completion& completion) {
     ++capture_->parts[rank.rank_idx].num_combines;
-    call.deadline_ns = captured_deadline_ns();
+    call.deadline_ns = usual_deadline_ns();
     capture_steps(rank, stream_idx, {module_.combine(call)}, completion);
 }
 
@@ -156,6 +162,8 @@ void Group::replay(uint32_t graph_idx) {
         operation->append = [this, &part, &rank](const OperationPtr& self) {
             rank.launched.dispatch += part.num_dispatches;
             rank.launched.combine += part.num_combines;
+            rank.launched.ll_dispatch += part.num_ll_dispatches;
+            rank.launched.ll_combine += part.num_ll_combines;
             backend_->replay(self->rank_idx, self->graph->graph_idx, end_of(self));
         };
         accept(rank, std::move(operation));

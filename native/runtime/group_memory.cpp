@@ -69,9 +69,11 @@ uint64_t Group::allocate(uint32_t rank_idx, uint64_t num_bytes) {
 
 void Group::free(uint32_t rank_idx, uint64_t address) {
     const std::lock_guard lock(mutex_);
-    if (!rank_at(rank_idx).arena.release(address)) {
+    RankState& rank = rank_at(rank_idx);
+    if (!rank.arena.release(address)) {
         refuse("pointer", "the start of a block of rank " + std::to_string(rank_idx), address_text(address));
     }
+    rank.ll_sends.forget(address);
 }
 
 std::optional<std::string> Group::refusal(uint32_t rank_idx, uint64_t address, uint64_t num_bytes) {

@@ -11,6 +11,9 @@ namespace epgen {
 
 struct KernelEntry;  // device/kernel.cuh
 
+/// All numbers of buffers that low-latency calls take turns in divide it.
+constexpr uint32_t kLlEpochStep = 8;
+
 /// Where a dispatch's routing comes from: chosen experts, a layout, or the handle of an earlier dispatch.
 enum class DispatchMode { topk, layout, cached };
 
@@ -87,6 +90,52 @@ struct DispatchLayoutCall {
     CountRecord* record;          // mapped host memory
 };
 
+/// One rank's low-latency dispatch, or one half of it. A receive alone reads what the send has left in the handle.
+struct LlDispatchCall {
+    uint32_t rank_idx;
+    uint32_t num_tokens;
+    uint32_t grid;        // blocks, 1..num_ll_channels; 1 for a receive alone
+    uint32_t phases;      // bits kLlSend and kLlReceive
+    uint32_t record_tag;  // of a send: never 0; the kernel writes it to `record->tag` when all choices were looked at
+    uint64_t deadline_ns;
+    const void* x;         // [num_tokens][ll_input_row_bytes]
+    const void* topk_idx;  // [num_tokens][num_topk][topk_idx_bytes]
+    void* handle;          // handle header, then i32 slot[num_tokens][num_topk]
+    void* expert_stats;    // i32[num_local_experts], grows by the tokens of each; null where nobody asks
+    void* wait_stats;      // i64[num_ranks], grows by the ns that each source was awaited; null where nobody asks
+    CountRecord* record;   // of a send; mapped host memory
+    FaultRecord* fault;    // mapped host memory
+    std::byte* window[kMaxRanks];
+};
+
+/// One rank's low-latency combine, or one half of it. A receive alone reads what the send has left in the handle.
+struct LlCombineCall {
+    uint32_t rank_idx;
+    uint32_t num_tokens;
+    uint32_t grid;    // blocks, 1..num_ll_channels; 1 for a send alone
+    uint32_t phases;  // bits kLlSend and kLlReceive
+    uint64_t deadline_ns;
+    uint64_t input_offset;  // of a send: bytes from the start of the window, a multiple of 128
+    void* handle;
+    const void* topk_weights;  // u32[num_tokens][num_topk], raw bits of f32
+    void* out;                 // [num_tokens][ll_input_row_bytes]
+    void* wait_stats;          // as that of a dispatch
+    FaultRecord* fault;        // mapped host memory
+    std::byte* window[kMaxRanks];
+};
+
+/// Rows by local expert to where a low-latency combine reads them. No other rank takes part.
+struct LlStageCall {
+    uint32_t rank_idx;
+    uint32_t grid;
+    uint64_t deadline_ns;
+    uint64_t output_offset;  // bytes from the start of the window, a multiple of 128
+    const void* handle;      // says which rows came
+    const void* x;           // [num_local_experts][max_ll_recv_tokens][ll_input_row_bytes]
+    FaultRecord* fault;      // mapped host memory
+    std::byte* window[kMaxRanks];
+};
+
 /// A launch that is ready for a stream: what to run, in how many blocks, with which arguments (bytes, copied).
 struct Launch {
     const KernelEntry* entry;
@@ -121,15 +170,29 @@ struct Module {
     uint32_t num_biases;   // that a combine may have
     uint32_t num_rank_counts;  // that a record has behind those per expert; 0 where rows have no gaps
     bool has_without_topk, has_cached, has_worst_tokens, has_combine_weights;
+    // Of low-latency calls; 0 where the spec has none.
+    uint32_t num_ll_channels;
+    uint32_t max_ll_tokens_per_rank;
+    uint32_t max_ll_recv_tokens;  // rows that a local expert may have
+    uint64_t ll_handle_header_bytes;
+    uint64_t ll_input_row_bytes;
+    uint64_t ll_output_row_bytes;  // of what a combine pulls
+    bool has_ll_stats;
     std::vector<const KernelEntry*> kernels;
     Launch (*dispatch)(const DispatchCall& call);
     Launch (*combine)(const CombineCall& call);
     Launch (*dispatch_layout)(const DispatchLayoutCall& call);
+    // Null where the spec has no low-latency calls.
+    Launch (*ll_dispatch)(const LlDispatchCall& call);
+    Launch (*ll_combine)(const LlCombineCall& call);
+    Launch (*ll_stage)(const LlStageCall& call);
     // Null where the spec has no expert-major.
     Launch (*expert_counts)(const ExpertMajorCall& call);
     Launch (*expert_major)(const ExpertMajorCall& call);
     Launch (*expert_sum)(const ExpertSumCall& call);
-    /// Sets the control words of a window as if `epoch` calls had been made; takes a host pointer.
+    /// Sets the control words of a window as if `epoch` calls of each kind had been made; takes a host pointer to
+    /// control_bytes, aligned as windows are. Of a spec with low-latency calls, `epoch` is a multiple of kLlEpochStep:
+    /// the next calls then use the first buffers.
     void (*reset_control)(std::byte* window, uint32_t epoch);
 };
 

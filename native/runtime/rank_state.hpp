@@ -10,6 +10,7 @@
 #include "runtime/arena.hpp"
 #include "runtime/backend.hpp"
 #include "runtime/event_pool.hpp"
+#include "runtime/ll_sends.hpp"
 #include "runtime/operation.hpp"
 #include "runtime/stream_table.hpp"
 
@@ -20,6 +21,8 @@ struct LaunchCounters {
     uint64_t dispatch = 0;
     uint64_t combine = 0;
     uint64_t dispatch_layout = 0;
+    uint64_t ll_dispatch = 0;  // with a send
+    uint64_t ll_combine = 0;   // with a send
 };
 
 struct RankState {
@@ -36,6 +39,7 @@ struct RankState {
     std::array<OperationPtr, kNumCountRecords> records;  // who holds which count record
     std::array<std::weak_ptr<const GraphRecord>, kNumGraphRecords> graph_records{};  // with graphs that live or run
     std::optional<Error> unreported;    // of a call that ended; told with the next transfer that is performed
+    LlSends ll_sends{};
     LaunchCounters launched;
     uint64_t num_collectives = 0;  // calls accepted since the group was opened or reset
     uint32_t last_tag = 0;

@@ -53,6 +53,39 @@ struct ExpertSumRequest {
     uint32_t stream_idx;
 };
 
+/// What its phases do not need is 0.
+struct LlDispatchRequest {
+    uint32_t phases;  // bits kLlSend and kLlReceive
+    uint32_t num_tokens;
+    uint64_t x, topk_idx;  // of a send
+    uint64_t handle;
+    uint64_t expert_stats, wait_stats;  // 0: none
+    uint32_t grid;
+    uint32_t window_idx;
+    uint32_t stream_idx;
+};
+
+/// What its phases do not need is 0.
+struct LlCombineRequest {
+    uint32_t phases;  // bits kLlSend and kLlReceive
+    uint32_t num_tokens;
+    uint64_t handle;
+    uint64_t input_offset;       // of a send: bytes from the start of the window
+    uint64_t topk_weights, out;  // of a receive
+    uint64_t wait_stats;         // 0: none
+    uint32_t grid;
+    uint32_t window_idx;
+    uint32_t stream_idx;
+};
+
+struct LlStageRequest {
+    uint64_t handle, x;
+    uint64_t output_offset;  // bytes from the start of the window
+    uint32_t grid;
+    uint32_t window_idx;
+    uint32_t stream_idx;
+};
+
 struct DispatchLayoutRequest {
     uint32_t num_tokens;
     uint64_t topk_idx, num_tokens_per_rank, num_tokens_per_expert, is_token_in_rank;

@@ -19,6 +19,7 @@ const runtime = [
   'group_expert_major',
   'group_failure',
   'group_graph',
+  'group_low_latency',
   'group_memory',
   'group_streams',
   'reports',

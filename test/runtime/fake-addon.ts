@@ -7,6 +7,9 @@ import type {
   RawExpertMajorCall,
   RawExpertSumCall,
   RawGroup,
+  RawLlCombineCall,
+  RawLlDispatchCall,
+  RawLlStageCall,
 } from '../../native/addon-types.js';
 import { createGroup, type Group } from '../../native/group.js';
 import { GroupState } from '../../native/group-state.js';
@@ -39,7 +42,7 @@ export const spec = {
     readyCounters: false,
   },
   ll: false,
-  channels: { memory: { count: 4, placement: 'compact' } },
+  channels: { memory: { count: 4, placement: 'compact' }, ll: 'chip' },
 } as const;
 
 const region = (offset: number, bytes: number, numBuffers: number) => ({
@@ -81,14 +84,25 @@ export const description = {
 } as const satisfies ModuleDescription;
 
 export interface Launch {
-  readonly op: 'dispatch' | 'combine' | 'dispatchLayout' | 'expertMajor' | 'expertSum';
+  readonly op:
+    | 'dispatch'
+    | 'combine'
+    | 'dispatchLayout'
+    | 'expertMajor'
+    | 'expertSum'
+    | 'llDispatch'
+    | 'llCombine'
+    | 'llStage';
   readonly rank: number;
   readonly call:
     | RawDispatchCall
     | RawCombineCall
     | RawDispatchLayoutCall
     | RawExpertMajorCall
-    | RawExpertSumCall;
+    | RawExpertSumCall
+    | RawLlDispatchCall
+    | RawLlCombineCall
+    | RawLlStageCall;
 }
 
 /** An error as the addon makes them. */
@@ -193,6 +207,22 @@ export class FakeRawGroup implements RawGroup {
 
   async dispatchLayout(rank: number, call: RawDispatchLayoutCall): Promise<void> {
     this.launches.push({ op: 'dispatchLayout', rank, call });
+  }
+
+  llDispatch(rank: number, call: RawLlDispatchCall): void {
+    this.launches.push({ op: 'llDispatch', rank, call });
+    this.orders.push(`rank ${rank}: llDispatch ${call.phases} on ${call.stream}`);
+  }
+
+  llCombine(rank: number, call: RawLlCombineCall): Promise<void> {
+    this.launches.push({ op: 'llCombine', rank, call });
+    this.orders.push(`rank ${rank}: llCombine ${call.phases} on ${call.stream}`);
+    return this.combineDone(rank);
+  }
+
+  llStage(rank: number, call: RawLlStageCall): void {
+    this.launches.push({ op: 'llStage', rank, call });
+    this.orders.push(`rank ${rank}: llStage on ${call.stream}`);
   }
 
   async synchronize(): Promise<void> {}

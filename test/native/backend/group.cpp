@@ -85,6 +85,59 @@ CASE("a read behind an asynchronous dispatch hears of its wrong index, whichever
     expect(next.text == "", "told once: " + next.text.value_or("pending"));
 }
 
+/// A low-latency dispatch of no tokens with the handle at `block`, on the stream of the first window.
+static LlDispatchRequest ll_request(uint64_t block, uint32_t phases) {
+    LlDispatchRequest request{};
+    request.phases = phases;
+    request.handle = block;
+    request.grid = 1;
+    request.stream_idx = comm_stream(0);
+    return request;
+}
+
+CASE("a read behind a low-latency send hears of its wrong index before the send's end is seen") {
+    Group group(module(), options());
+    const uint64_t block = group.allocate(0, 4096);
+    const uint32_t comm = comm_stream(0);
+    group.ll_dispatch(0, ll_request(block, kLlSend));
+    CountRecord& record = backend->record_of(0);
+    group.wait_event(0, kMainStream, group.record_event(0, comm));
+    Ending read;
+    group.read(0, block, 16, read.completion());
+
+    record.bad_token_idx = 2;
+    record.bad_choice_idx = 1;
+    record.bad_value = 55;
+    record.tag = 1;
+    backend->step(0, kMainStream);
+    expect(read.text.has_value(), "the read has ended");
+    expect_contains(*read.text, "token 2, k 1 holds 55");
+
+    group.ll_dispatch(0, ll_request(block, kLlReceive));
+    for (int i = 0; i < 3; ++i) backend->step(0, comm);
+    Ending next;
+    group.read(0, block, 16, next.completion());
+    backend->step(0, kMainStream);
+    expect(next.text == "", "told once: " + next.text.value_or("pending"));
+}
+
+CASE("sends wait for a free count record, and receives behind them for their sends") {
+    Group group(module(), options());
+    const uint32_t comm = comm_stream(0);
+    const auto num_launched = [&] { return group.launched()[0].ll_dispatch; };
+    for (uint32_t i = 0; i < kNumCountRecords + 2; ++i) {
+        const uint64_t block = group.allocate(0, 256);
+        group.ll_dispatch(0, ll_request(block, kLlSend));
+        group.ll_dispatch(0, ll_request(block, kLlReceive));
+    }
+    expect(num_launched() == kNumCountRecords, "as many sends as there are records");
+    backend->memory(0).count_record(0)->tag = 1;
+    backend->step(0, comm);
+    expect(num_launched() == kNumCountRecords + 1, "the next one");
+    backend->step(0, comm);
+    expect(num_launched() == kNumCountRecords + 1, "a receive gives no record back");
+}
+
 CASE("too many rows in a replay are told once, though the next replay has begun before anyone looks") {
     Group group(module(), options());
     const uint64_t block = group.allocate(0, 4096);

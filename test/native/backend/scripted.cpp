@@ -30,8 +30,14 @@ const Module& module() {
         m.topk_idx_bytes = sizeof(int64_t);
         m.record_bytes = sizeof(CountRecord) + sizeof(int32_t);
         m.has_worst_tokens = true;
+        m.num_ll_channels = 1;
+        m.max_ll_tokens_per_rank = 4;
+        m.max_ll_recv_tokens = 8;
+        m.ll_handle_header_bytes = m.ll_input_row_bytes = m.ll_output_row_bytes = 128;
         m.dispatch = [](const DispatchCall& call) { return launch_with(call.record); };
         m.combine = [](const CombineCall&) { return launch_with(nullptr); };
+        m.ll_dispatch = [](const LlDispatchCall& call) { return launch_with(call.record); };
+        m.ll_combine = [](const LlCombineCall&) { return launch_with(nullptr); };
         return m;
     }();
     return instance;
