@@ -1,5 +1,6 @@
 import type { Allocation } from './allocation.js';
 import type { GraphMemory } from './graph-memory.js';
+import type { PendingReceive } from './pending-receive.js';
 import type { RankState } from './rank-state.js';
 
 const forgotten = new FinalizationRegistry<() => void>((free) => free());
@@ -12,6 +13,8 @@ export class ArenaBlock {
   /** Undefined for a block of no bytes. */
   readonly #allocation: Allocation | undefined;
   #isFreed = false;
+  /** Receives that need it. */
+  #keepers: readonly PendingReceive[] = [];
 
   constructor(rank: RankState, numBytes: number) {
     this.rank = rank;
@@ -39,6 +42,23 @@ export class ArenaBlock {
   free(): void {
     if (this.#isFreed || this.owner !== undefined) return;
     this.#isFreed = true;
+    this.#giveBack();
+  }
+
+  /** Until the receive is enqueued, `free` gives nothing back. */
+  keepFor(receive: PendingReceive): void {
+    if (this.owner !== undefined) this.owner.keepFor(receive);
+    else this.#keepers = [...this.#keepers.filter(({ isDue }) => isDue), receive];
+  }
+
+  /** A receive that needed it was enqueued. */
+  letGo(): void {
+    if (this.owner !== undefined) this.owner.letGo();
+    else this.#giveBack();
+  }
+
+  #giveBack(): void {
+    if (!this.#isFreed || this.#keepers.some(({ isDue }) => isDue)) return;
     forgotten.unregister(this);
     if (this.#allocation !== undefined) this.rank.free(this.#allocation);
   }

@@ -99,15 +99,16 @@ export function checkColumns(
   return { ...tensor, numColumns };
 }
 
-/** Checks a tensor of one dimension that belongs to `rank`. */
-export function checkVector(
+/** Checks a tensor of a known shape that belongs to `rank`. */
+export function checkShaped(
   rank: RankState,
   value: unknown,
-  wanted: WantedTensor & { readonly size: number; readonly sizeName: string },
+  wanted: WantedTensor & { readonly sizes: readonly number[]; readonly sizeNames: string },
 ): CheckedTensor {
   const { shape, ...tensor } = checkTensor(rank, value, wanted);
-  if (shape.length !== 1 || shape[0] !== wanted.size) {
-    throw wrongShape(rank, wanted.name, `${wanted.size}`, wanted.sizeName, shape);
+  const { sizes } = wanted;
+  if (shape.length !== sizes.length || sizes.some((size, i) => shape[i] !== size)) {
+    throw wrongShape(rank, wanted.name, sizes.join(', '), wanted.sizeNames, shape);
   }
   return tensor;
 }
@@ -183,6 +184,15 @@ export function assertTokens(rank: RankState, name: string, numTokens: number): 
     {
       hint: `Raise ht.maxTokensPerRank in the spec and build again, or run epgen build with --max-tokens ${numTokens}.`,
     },
+  );
+}
+
+/** Refuses a tensor that a call would write and must not. */
+export function assertWritable({ storage }: CheckedTensor, name: string): void {
+  const reason = storage.sealedReason();
+  if (reason === undefined) return;
+  throw new EpgenArgumentError(
+    `Expected ${name} to be a tensor that may be written, but ${reason}`,
   );
 }
 

@@ -1,6 +1,7 @@
 import { findAddon, loadAddon } from './addon-loader.js';
 import type { RawAddon } from './addon-types.js';
 import { type CudaNeeds, cudaFit } from './cuda-fit.js';
+import { dimensionsOf } from './dimensions.js';
 import { EpgenCudaError } from './errors.js';
 import { type Backend, type CheckedOptions, checkBackend } from './options.js';
 import type { ModuleDescription } from './spec-types.js';
@@ -70,11 +71,14 @@ function automatic(description: ModuleDescription, options: CheckedOptions): Bac
   return choice;
 }
 
-function needsOf(
-  { spec, buildCommand }: ModuleDescription,
-  { devices, windows }: CheckedOptions,
-): CudaNeeds {
-  return { devices, windows, numChannels: spec.channels.memory.count, buildCommand };
+function needsOf(description: ModuleDescription, { devices, windows }: CheckedOptions): CudaNeeds {
+  const { numChannels, lowLatency } = dimensionsOf(description);
+  return {
+    devices,
+    windows,
+    numChannels: Math.max(numChannels, lowLatency?.numChannels ?? 0),
+    buildCommand: description.buildCommand,
+  };
 }
 
 function warnOnce(reason: string): void {

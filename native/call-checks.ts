@@ -41,7 +41,7 @@ export type Checked<
           : T // of a spec that the compiler does not know
       : Rows<D, N>;
 
-type WrongDType<
+export type WrongDType<
   Name extends string,
   Received extends DType,
   D extends DType,
@@ -84,7 +84,7 @@ type CheckedScales<S extends Spec, T> =
       : Rows<ScaleDType<S>, number>;
 
 /** What a call has under a key; unknown where it lacks it. */
-type At<C, K extends string> = K extends keyof C ? C[K] : unknown;
+export type At<C, K extends string> = K extends keyof C ? C[K] : unknown;
 
 /** `Payload` for the tensors of C. */
 type CheckedPayload<S extends Spec, C> = {
@@ -170,7 +170,9 @@ type WithoutOthers<S extends Spec, C> = {
 };
 
 /** A sentence that no value of the type T fits; a primitive and a sentence of its own would leave `never`, which says nothing. */
-type Refusal<T, Sentence extends string> = T extends object ? Sentence : { readonly is: Sentence };
+export type Refusal<T, Sentence extends string> = T extends object
+  ? Sentence
+  : { readonly is: Sentence };
 
 /** A dispatch call for the tensors of C. */
 export type CheckedDispatchCall<S extends Spec, C> = CheckedPayload<S, C> &

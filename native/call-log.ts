@@ -6,7 +6,9 @@ export type CollectiveKind =
   | 'dispatch from a layout'
   | 'dispatch from a handle'
   | 'combine'
-  | 'combine with topkWeights';
+  | 'combine with topkWeights'
+  | 'lowLatencyDispatch'
+  | 'lowLatencyCombine';
 
 interface Entry {
   /** Kind and window. */

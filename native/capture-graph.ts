@@ -60,7 +60,7 @@ function captureVariants<T>(subject: Subject<T>, place: Place): (place: Place) =
   if (numVariants > MAX_VARIANTS) {
     throw new EpgenUnsupportedError(
       `Expected a graph of at most ${MAX_VARIANTS} variants, one for each place of the buffers that its calls use, but received one of ${numVariants}`,
-      { hint: 'Capture the calls of fewer windows in one graph.' },
+      { hint: 'Capture the calls of fewer windows, or of fewer kinds, in one graph.' },
     );
   }
   const variants = new Map([[turnKey(place, periods), first]]);

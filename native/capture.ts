@@ -3,6 +3,7 @@ import { CallLog } from './call-log.js';
 import { EpgenArgumentError } from './errors.js';
 import type { GraphMemory } from './graph-memory.js';
 import type { GroupState } from './group-state.js';
+import type { PendingReceive } from './pending-receive.js';
 import type { RankState } from './rank-state.js';
 import { type Access, MAIN_STREAM, type Resource, type StreamOrder } from './stream-order.js';
 
@@ -24,6 +25,8 @@ export class Capture {
     { readonly reads: Set<Resource>; readonly writes: Set<Resource> }
   >();
   readonly #numBlocks = new Map<RankState, number>();
+  /** Of the calls that were only sent. */
+  readonly #receives: PendingReceive[] = [];
   #violation: EpgenArgumentError | undefined;
   #isLive = true;
 
@@ -43,6 +46,19 @@ export class Capture {
     this.#isLive = false;
     this.memory.setContents(false);
     if (this.#violation !== undefined) throw this.#violation;
+    const forgotten = this.#receives.find(({ isDue }) => isDue);
+    if (forgotten === undefined) return;
+    throw new EpgenArgumentError(
+      `Expected the function of group.capture to call the hook of every call that it makes, but not that of a ${forgotten.call}`,
+      {
+        hint: 'A graph holds whole calls: call their hooks in the function, or make them without returnRecvHook.',
+      },
+    );
+  }
+
+  /** A call was only sent: its hook has to be called before the run ends. */
+  awaitHook(receive: PendingReceive): void {
+    this.#receives.push(receive);
   }
 
   /** Notes what a call reads and writes. */
@@ -69,8 +85,9 @@ export class Capture {
     this.#effects.push(effect);
   }
 
-  /** Throws where something that calls use is not usable any more. */
+  /** Throws where something that calls use is not usable any more, or what they write is still needed. */
   assertUsable(): void {
+    this.memory.assertNotKept();
     for (const recheck of this.#uses.values()) recheck();
   }
 

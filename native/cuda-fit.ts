@@ -10,7 +10,7 @@ export interface CudaNeeds {
   /** One device ordinal per rank. */
   readonly devices: readonly number[];
   readonly windows: number;
-  /** Blocks of one call. */
+  /** Blocks of the largest call. */
   readonly numChannels: number;
   /** Builds the addon. */
   readonly buildCommand: string;
@@ -130,7 +130,7 @@ function windowMisfit(
     const ranks = plural(numRanks, 'rank', true);
     return misfit(
       `${windows} windows of ${ranks} with ${numChannels} channels each are ${numBlocks} blocks at once, and device ${ordinal} (${device.name}) has ${device.numSms} SMs`,
-      'Open fewer windows, or lower channels.memory.count in the spec and build again.',
+      'Open fewer windows, or lower channels.memory.count and channels.ll in the spec and build again.',
     );
   }
   return undefined;

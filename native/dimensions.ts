@@ -19,12 +19,33 @@ export interface Dimensions {
   readonly numScaleWords: number;
   /** Words from one column of received scales to the next; 0 where they lie in rows. */
   readonly scaleColumnWords: number;
+  /** Undefined where the spec has no low-latency calls. */
+  readonly lowLatency: LowLatencyDimensions | undefined;
+}
+
+/** The numbers of a module's low-latency calls. */
+export interface LowLatencyDimensions {
+  readonly numChannels: number;
+  readonly maxTokensPerRank: number;
+  /** Rows that a local expert may get in one call. */
+  readonly maxRecvTokens: number;
+  /** How many calls may be sent and not received, and how many results are live at a time. */
+  readonly inFlight: number;
+  /** 4-byte words of scales of a received row; 0 without scales. */
+  readonly numScaleWords: number;
+  /** Words from one column of received scales to the next; 0 where they lie in rows. */
+  readonly scaleColumnWords: number;
 }
 
 const WORD_BYTES = 4;
 const SCALES_PER_PACKED_WORD = 4;
+/** Elements that share a scale where epgen casts. */
+const LOW_LATENCY_SCALE_BLOCK = 128;
+/** Channels that `'chip'` stands for. */
+const CHIP_CHANNELS = 128;
 
-export function dimensionsOf({ spec, sizes }: ModuleDescription): Dimensions {
+export function dimensionsOf(description: ModuleDescription): Dimensions {
+  const { spec, sizes } = description;
   const scales = sizes.regions.recvXScales;
   const granule = spec.scaleBlock * (spec.scaleDtype === 'ue8m0' ? SCALES_PER_PACKED_WORD : 1);
   const numScaleWords = scales ? Math.ceil(spec.hidden / granule) : 0;
@@ -42,5 +63,28 @@ export function dimensionsOf({ spec, sizes }: ModuleDescription): Dimensions {
     isSlotted: spec.channels.memory.placement === 'slotted',
     numScaleWords,
     scaleColumnWords: isInColumns ? scales.bytes / WORD_BYTES / numScaleWords : 0,
+    lowLatency: lowLatencyDimensionsOf(description),
+  };
+}
+
+function lowLatencyDimensionsOf({
+  spec,
+  sizes,
+}: ModuleDescription): LowLatencyDimensions | undefined {
+  const { ll, ranks, experts, hidden, channels } = spec;
+  if (!ll) return undefined;
+  const { maxTokensPerRank, inFlight } = ll;
+  const scales = sizes.regions.llRecvXScales;
+  const scalesPerWord = ll.scaleDtype === 'ue8m0' ? SCALES_PER_PACKED_WORD : 1;
+  const numScaleWords = scales ? hidden / (LOW_LATENCY_SCALE_BLOCK * scalesPerWord) : 0;
+  const numColumns = (experts / ranks) * numScaleWords;
+  return {
+    numChannels: channels.ll === 'chip' ? Math.min(maxTokensPerRank, CHIP_CHANNELS) : channels.ll,
+    maxTokensPerRank,
+    maxRecvTokens: ranks * maxTokensPerRank,
+    inFlight,
+    numScaleWords,
+    scaleColumnWords:
+      scales && ll.scaleLayout === 'column' ? scales.bytes / WORD_BYTES / numColumns : 0,
   };
 }

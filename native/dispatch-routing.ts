@@ -1,5 +1,5 @@
 import type { RawDispatchCall } from './addon-types.js';
-import { assertAsMany, checkRows, checkVector, type PerToken } from './arguments.js';
+import { assertAsMany, checkRows, checkShaped, type PerToken } from './arguments.js';
 import type { CollectiveKind } from './call-log.js';
 import { describe } from './dtype.js';
 import { EpgenArgumentError } from './errors.js';
@@ -97,11 +97,11 @@ function checkLayout(rank: RankState, layout: unknown, name: string, x: PerToken
     rowSizeName: 'ranks',
   });
   assertAsMany('rows', { name: `${name}.isTokenInRank`, size: membership.numRows }, x);
-  const counts = checkVector(rank, numTokensPerExpert, {
+  const counts = checkShaped(rank, numTokensPerExpert, {
     name: `${name}.numTokensPerExpert`,
     dtype: 'i32',
-    size: numExperts,
-    sizeName: 'experts',
+    sizes: [numExperts],
+    sizeNames: 'experts',
   });
   return {
     mode: 'layout',

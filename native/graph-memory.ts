@@ -1,6 +1,7 @@
 import type { Allocation } from './allocation.js';
 import { EpgenArgumentError, EpgenStaleError } from './errors.js';
 import type { GroupState } from './group-state.js';
+import type { PendingReceive } from './pending-receive.js';
 import type { RankState } from './rank-state.js';
 
 const forgotten = new FinalizationRegistry<Holdings>(giveBack);
@@ -25,6 +26,8 @@ export class GraphMemory {
   readonly #numRecoveries: number;
   #isFreed = false;
   #hasContents = false;
+  /** Receives of calls outside of the graph that need its memory. */
+  #keepers: readonly PendingReceive[] = [];
 
   constructor(group: GroupState) {
     this.#holdings = { group, graphs: [], blocks: new Map() };
@@ -83,6 +86,30 @@ export class GraphMemory {
   free(): void {
     if (this.#isFreed) return;
     this.#isFreed = true;
+    this.#giveBack();
+  }
+
+  /** Until the receive is enqueued, `free` gives nothing back, and no replay may write to the memory. */
+  keepFor(receive: PendingReceive): void {
+    this.#keepers = [...this.#keepers.filter(({ isDue }) => isDue), receive];
+  }
+
+  /** A receive that needed the memory was enqueued. */
+  letGo(): void {
+    if (this.#isFreed) this.#giveBack();
+  }
+
+  /** Throws while a receive needs what a replay would overwrite. */
+  assertNotKept(): void {
+    const keeper = this.#keepers.find(({ isDue }) => isDue);
+    if (keeper === undefined) return;
+    throw new EpgenArgumentError(
+      `Expected the hooks of all calls that use the graph's handles to be called before it is replayed, but that of a ${keeper.call} was not`,
+    );
+  }
+
+  #giveBack(): void {
+    if (this.#keepers.some(({ isDue }) => isDue)) return;
     forgotten.unregister(this);
     giveBack(this.#holdings);
   }

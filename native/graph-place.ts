@@ -1,8 +1,14 @@
 import { EpgenArgumentError } from './errors.js';
 import type { RankState } from './rank-state.js';
 
-/** How far a rank's sequence of calls has come: the dispatches and the combines of each window, with which buffers rotate. */
+/**
+ * How far a rank's sequence of calls has come: for each window how many there were of each kind in `KINDS`, with which its
+ * buffers rotate.
+ */
 export type Place = readonly number[];
+
+const KINDS = ['dispatches', 'combines', 'low-latency dispatches', 'low-latency combines'] as const;
+export const NUMBERS_PER_WINDOW = KINDS.length;
 
 /** Where all ranks are; throws where they are not at one place. `wanted` is what needs that. */
 export function commonPlace(ranks: readonly RankState[], wanted: string): Place {
@@ -11,8 +17,9 @@ export function commonPlace(ranks: readonly RankState[], wanted: string): Place 
   others.forEach((place, i) => {
     const k = place.findIndex((count, j) => count !== first[j]);
     if (k < 0) return;
-    const what = k % 2 === 0 ? 'dispatches' : 'combines';
-    const where = place.length === 2 ? '' : ` on window ${k >> 1}`;
+    const what = KINDS[k % NUMBERS_PER_WINDOW];
+    const isOnlyWindow = place.length === NUMBERS_PER_WINDOW;
+    const where = isOnlyWindow ? '' : ` on window ${Math.floor(k / NUMBERS_PER_WINDOW)}`;
     throw new EpgenArgumentError(
       `Expected all ranks to have made the same calls before ${wanted}, but rank 0 has made ${first[k]} ${what}${where}, rank ${i + 1} ${place[k]}`,
     );

@@ -53,11 +53,9 @@ export class GroupState {
 
   /** How many buffers there are of what rotates with the numbers of a place. */
   get rotation(): Place {
-    const { recvX, output } = this.description.sizes.regions;
-    return Array.from({ length: this.numWindows }, () => [
-      recvX.numBuffers,
-      output.numBuffers,
-    ]).flat();
+    const { recvX, output, llRecvX, llOutput } = this.description.sizes.regions;
+    const ofWindow = [recvX, output, llRecvX, llOutput].map((region) => region?.numBuffers ?? 1);
+    return Array.from({ length: this.numWindows }, () => ofWindow).flat();
   }
 
   /** How often the group has started over; views and handles from before a recovery are stale. */

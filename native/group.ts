@@ -9,6 +9,15 @@ import { dispatchPart, enqueuedDispatchPart } from './dispatch.js';
 import { dispatchLayout } from './dispatch-layout.js';
 import type { Graph } from './graph.js';
 import type { GroupState } from './group-state.js';
+import { lowLatencyOf } from './low-latency-arguments.js';
+import type {
+  CheckedLowLatencyCombineCalls,
+  CheckedLowLatencyDispatchCalls,
+  LowLatencyCombinedFrom,
+  LowLatencyReceivedFrom,
+} from './low-latency-checks.js';
+import { lowLatencyCombinePart } from './low-latency-combine.js';
+import { lowLatencyDispatchPart } from './low-latency-dispatch.js';
 import { createRank, type Rank } from './rank.js';
 import { RankState } from './rank-state.js';
 import type { Spec } from './spec-types.js';
@@ -95,6 +104,22 @@ export class Group<S extends Spec = Spec> {
     });
   }
 
+  /** `rank.lowLatencyDispatch` on every rank. */
+  lowLatencyDispatch<const P extends readonly unknown[]>(
+    perRank: P & CheckedLowLatencyDispatchCalls<S, P>,
+  ): LowLatencyReceivedFrom<S, P[number]>[] {
+    const received: unknown = launchAll(this.#parts(perRank, lowLatencyDispatchPart));
+    return received as LowLatencyReceivedFrom<S, P[number]>[];
+  }
+
+  /** `rank.lowLatencyCombine` on every rank. */
+  lowLatencyCombine<const P extends readonly unknown[]>(
+    perRank: P & CheckedLowLatencyCombineCalls<S, P>,
+  ): LowLatencyCombinedFrom<S, P[number]>[] {
+    const combined: unknown = launchAll(this.#parts(perRank, lowLatencyCombinePart));
+    return combined as LowLatencyCombinedFrom<S, P[number]>[];
+  }
+
   /** `rank.getDispatchLayout` on every rank. */
   async getDispatchLayout(perRank: readonly DispatchLayoutCall<S>[]): Promise<DispatchLayout[]> {
     const calls = checkPerRank(this.#ranks, perRank);
@@ -104,10 +129,11 @@ export class Group<S extends Spec = Spec> {
   }
 
   /**
-   * Makes a graph of the calls that `run` enqueues with `enqueueDispatch` and `enqueueCombine`: `graph.replay()` enqueues
-   * all of them again at the cost of one launch per rank, on what is then in the tensors that they name, and gives what
-   * `run` returned. Buffers of the window rotate, so `run` is called once for each place that they can rotate to, at
-   * once; it makes the same calls each time, takes `rank.combineInput` inside, and neither waits nor makes tensors.
+   * Makes a graph of the calls that `run` enqueues with `enqueueDispatch`, `enqueueCombine`, `lowLatencyDispatch` and
+   * `lowLatencyCombine`: `graph.replay()` enqueues all of them again at the cost of one launch per rank, on what is then in
+   * the tensors that they name, and gives what `run` returned. Buffers of the window rotate, so `run` is called once for each
+   * place that they can rotate to, at once; it makes the same calls each time, takes `rank.combineInput` inside, calls the
+   * hooks of all its calls, and neither waits nor makes tensors.
    */
   capture<T>(run: () => T): Promise<Graph<T>> {
     return captureGraph(this.#state, this.#ranks, run);
@@ -120,6 +146,12 @@ export class Group<S extends Spec = Spec> {
    */
   recover(): Promise<void> {
     return this.#state.recover();
+  }
+
+  /** The same, where low-latency calls came to nothing: what they left is not there for the next. */
+  async cleanLowLatencyBuffer(): Promise<void> {
+    for (const rank of this.#ranks) lowLatencyOf(rank, 'cleanLowLatencyBuffer');
+    await this.recover();
   }
 
   /** Aborts what still runs and gives back all memory. Safe to repeat. */

@@ -30,10 +30,25 @@ export type { ExpertMajor, ExpertMajorOptions } from './expert-major-types.js';
 export type { Graph } from './graph.js';
 export type { Group } from './group.js';
 export type { Handle } from './handle.js';
+export type { LowLatencyHandle } from './low-latency-handle.js';
+export type {
+  LowLatencyCombineCall,
+  LowLatencyCombined,
+  LowLatencyDispatchCall,
+  LowLatencyReceived,
+  RecvHook,
+} from './low-latency-types.js';
 export { openModule } from './open-module.js';
 export type { Backend, OpenGroupOptions } from './options.js';
 export type { Rank } from './rank.js';
 export type { ReadyCounters } from './ready-counters.js';
-export type { HandleLayout, ModuleDescription, Region, Sizes, Spec } from './spec-types.js';
+export type {
+  HandleLayout,
+  LowLatencyHandleLayout,
+  ModuleDescription,
+  Region,
+  Sizes,
+  Spec,
+} from './spec-types.js';
 export type { Stream } from './stream.js';
 export type { AnyTensor, Tensor } from './tensor.js';

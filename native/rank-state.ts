@@ -1,7 +1,7 @@
 import type { Allocation } from './allocation.js';
 import { Arrival } from './arrival.js';
 import { EpgenArgumentError } from './errors.js';
-import type { Place } from './graph-place.js';
+import { NUMBERS_PER_WINDOW, type Place } from './graph-place.js';
 import type { GroupState } from './group-state.js';
 import { isEarlierCallError } from './raw-errors.js';
 import { MAIN_STREAM, type Resource, StreamOrder } from './stream-order.js';
@@ -33,13 +33,13 @@ export class RankState {
 
   /** How far the rank's sequence of calls has come. */
   get place(): Place {
-    return this.windows.flatMap(({ numDispatches, numCombines }) => [numDispatches, numCombines]);
+    return this.windows.flatMap(({ place }) => place);
   }
 
   /** For a capture: as if more calls had been made, until what this gives is called. */
   goAhead(ahead: Place): () => void {
     const goBack = this.windows.map((window, w) =>
-      window.goAhead(ahead[2 * w] ?? 0, ahead[2 * w + 1] ?? 0),
+      window.goAheadBy(ahead.slice(w * NUMBERS_PER_WINDOW, (w + 1) * NUMBERS_PER_WINDOW)),
     );
     return () => {
       for (const back of goBack) back();

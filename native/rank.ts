@@ -14,6 +14,19 @@ import { createEvent, type Event, usableEvent } from './event.js';
 import { expertMajor } from './expert-major.js';
 import type { ExpertMajor, ExpertMajorInput, ExpertMajorOptions } from './expert-major-types.js';
 import type { Handle } from './handle.js';
+import { lowLatencyOf } from './low-latency-arguments.js';
+import type {
+  CheckedLowLatencyCombineCall,
+  CheckedLowLatencyDispatchCall,
+  LowLatencyCombinedFrom,
+  LowLatencyReceivedFrom,
+} from './low-latency-checks.js';
+import { lowLatencyCombinePart } from './low-latency-combine.js';
+import { checkLowLatencyHandle } from './low-latency-combine-arguments.js';
+import { lowLatencyDispatchPart } from './low-latency-dispatch.js';
+import type { LowLatencyHandle } from './low-latency-handle.js';
+import { claimLowLatencyOutput } from './low-latency-output-window.js';
+import type { LowLatencyOutputs } from './low-latency-types.js';
 import { claimOutput } from './output-window.js';
 import type { RankState } from './rank-state.js';
 import type { Spec } from './spec-types.js';
@@ -166,6 +179,43 @@ export class Rank<S extends Spec = Spec> {
    */
   expertMajor(received: ExpertMajorInput<S>, options: ExpertMajorOptions = {}): ExpertMajor<S> {
     return expertMajor(this.#state, received, options) as ExpertMajor<S>;
+  }
+
+  /**
+   * Sends each token once to each expert that it chose: few tokens, with no host in the loop. Returns at once. All ranks must
+   * call before what it gives is read. An expert index out of range is reported by the next combine, read or `copyFrom` that
+   * is awaited on the rank. Throws `EpgenArgumentError`, and `EPGEN_ABORTED` after an earlier failure.
+   */
+  lowLatencyDispatch<const C>(
+    call: C & CheckedLowLatencyDispatchCall<S, C>,
+  ): LowLatencyReceivedFrom<S, C> {
+    this.#state.group.refuseInCapture('rank.lowLatencyDispatch');
+    const received: unknown = launchOne(lowLatencyDispatchPart(this.#state, call));
+    return received as LowLatencyReceivedFrom<S, C>;
+  }
+
+  /**
+   * Brings the experts' outputs back and sums them per token, each times its weight, in the order of k, in f32, rounded once.
+   * Returns at once: reading the sums waits for them, and reports what went wrong. Throws as `lowLatencyDispatch`.
+   */
+  lowLatencyCombine<const C>(
+    call: C & CheckedLowLatencyCombineCall<S, C>,
+  ): LowLatencyCombinedFrom<S, C> {
+    this.#state.group.refuseInCapture('rank.lowLatencyCombine');
+    const combined: unknown = launchOne(lowLatencyCombinePart(this.#state, call));
+    return combined as LowLatencyCombinedFrom<S, C>;
+  }
+
+  /**
+   * bf16 [experts / ranks, ranks * maxTokensPerRank, hidden]: memory for the experts' outputs of `handle` that this rank's
+   * next low-latency combine reads in place. Stale once that combine is enqueued, or this is called for another handle: both
+   * share one buffer. Refused where combines cast their rows to fp8.
+   */
+  getNextLowLatencyCombineBuffer(handle: LowLatencyHandle<S>): LowLatencyOutputs<S> {
+    this.#state.group.assertOpen();
+    const lowLatency = lowLatencyOf(this.#state, 'getNextLowLatencyCombineBuffer');
+    const parts = checkLowLatencyHandle(this.#state, handle, 'handle');
+    return claimLowLatencyOutput(parts, lowLatency);
   }
 
   /** Tells where tokens would go, without sending them; no other rank takes part. Rejects as `dispatch`. */

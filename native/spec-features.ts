@@ -20,6 +20,8 @@ const FEATURES = {
   topkWeights: { field: 'ht.combineWeights', isIn: ({ ht }) => ht.combineWeights },
   bias: { field: 'ht.biases', isIn: ({ ht }) => ht.biases > 0 },
   expertMajor: { field: 'ht.expertMajor', isIn: ({ ht }) => ht.expertMajor },
+  cumulativeStats: { field: 'll.stats', isIn: hasLowLatencyStats },
+  waitStats: { field: 'll.stats', isIn: hasLowLatencyStats },
   numWorstTokens: { field: 'ht.worstTokens', neutral: 0, isIn: ({ ht }) => ht.worstTokens },
 } as const satisfies Record<string, Feature>;
 
@@ -27,6 +29,10 @@ export type FeatureArgument = keyof typeof FEATURES;
 
 export function hasScales({ dtype }: Pick<Spec, 'dtype'>): boolean {
   return dtype === 'fp8_e4m3';
+}
+
+function hasLowLatencyStats({ ll }: Pick<Spec, 'll'>): boolean {
+  return ll !== false && ll.stats;
 }
 
 /** Those of `names` that the call may have: what its spec has, and what asks for nothing. Refuses a call that has others. */

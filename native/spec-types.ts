@@ -24,8 +24,22 @@ export interface Spec {
     readonly expertMajor: boolean;
     readonly readyCounters: boolean;
   };
+  readonly ll:
+    | false
+    | {
+        readonly maxTokensPerRank: number;
+        readonly inFlight: number;
+        readonly credit: boolean;
+        readonly dtype: 'bf16' | 'fp8_e4m3';
+        readonly scaleDtype: 'f32' | 'ue8m0';
+        readonly scaleLayout: 'row' | 'column';
+        readonly roundScales: boolean;
+        readonly stats: boolean;
+        readonly combineDtype: 'bf16' | 'fp8_e4m3';
+      };
   readonly channels: {
     readonly memory: { readonly count: number; readonly placement: 'compact' | 'slotted' };
+    readonly ll: 'chip' | number;
   };
 }
 
@@ -43,6 +57,8 @@ export interface Sizes {
   readonly arenaBytes: number;
   /** A handle of as many tokens as a rank may send. */
   readonly handleBytes: number;
+  /** A low-latency handle of as many tokens as a rank may send; there where the spec has such calls. */
+  readonly llHandleBytes?: number;
   readonly regions: Readonly<
     Record<
       | 'control'
@@ -58,6 +74,11 @@ export interface Sizes {
     readonly recvXScales?: Region;
     readonly recvExtras?: Region;
     readonly outputWeights?: Region;
+    readonly llControl?: Region;
+    readonly llRecvX?: Region;
+    readonly llRecvXScales?: Region;
+    readonly llRecvSrcIdx?: Region;
+    readonly llOutput?: Region;
   };
 }
 
@@ -80,6 +101,21 @@ export interface HandleLayout {
   };
 }
 
+/** Where a low-latency handle's fields lie, in bytes from its start; `slot`, i32 [tokens, topk], follows the header. */
+export interface LowLatencyHandleLayout {
+  readonly headerBytes: number;
+  readonly fields: {
+    /** u32 [1] */
+    readonly dispatchEpoch: number;
+    /** u32 [1] */
+    readonly combineEpoch: number;
+    /** i32 [experts / ranks] */
+    readonly numTokensPerExpert: number;
+    /** i64 [experts / ranks, ranks] */
+    readonly layoutRange: number;
+  };
+}
+
 /** What a generated module tells the runtime about itself. */
 export interface ModuleDescription<S extends Spec = Spec> {
   readonly spec: S;
@@ -88,6 +124,8 @@ export interface ModuleDescription<S extends Spec = Spec> {
   readonly buildCommand: string;
   readonly sizes: Sizes;
   readonly handle: HandleLayout;
+  /** There where the spec has low-latency calls. */
+  readonly llHandle?: LowLatencyHandleLayout;
   /** The module's own `import.meta.url`: its addon lies beside it. */
   readonly url: string;
 }

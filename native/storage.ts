@@ -3,6 +3,7 @@ import type { ArenaBlock } from './arena-block.js';
 import type { Arrival } from './arrival.js';
 import { EpgenStaleError } from './errors.js';
 import type { GraphMemory } from './graph-memory.js';
+import type { PendingReceive } from './pending-receive.js';
 import type { RankState } from './rank-state.js';
 import type { WindowState } from './window-state.js';
 
@@ -116,6 +117,18 @@ export function windowStorage(
     seal,
     release: NOTHING_TO_DO,
     owner: capture?.memory,
+  };
+}
+
+/** The same memory, of no use before `receive` was enqueued, if there is one. */
+export function receivedStorage(storage: Storage, receive: PendingReceive | undefined): Storage {
+  if (receive === undefined) return storage;
+  return {
+    ...storage,
+    assertLive: (name) => {
+      storage.assertLive(name);
+      receive.assertEnqueued(name);
+    },
   };
 }
 

@@ -18,13 +18,26 @@ function outputs(window: WindowState): Resource {
   return `window ${window.idx} outputs`;
 }
 
+/** What a low-latency dispatch received, by receive buffer. */
+function lowLatencyReceived(window: WindowState, buffer: number): Resource {
+  return `window ${window.idx} low-latency received ${buffer}`;
+}
+
+/** The input of a low-latency combine, by buffer: peers read it, until the combine that is named below has ended. */
+function lowLatencyOutput(window: WindowState, buffer: number): Resource {
+  return `window ${window.idx} low-latency output ${buffer}`;
+}
+
 /** The part at an offset. */
 export function windowResource(window: WindowState, offset: number): Resource {
   for (const [name, region] of Object.entries<Region | undefined>(regionsOf(window))) {
-    if (region === undefined || !name.startsWith('recv')) continue;
+    if (region === undefined) continue;
     const start = offset - region.offset;
     if (start < 0 || start >= region.stride * region.numBuffers) continue;
-    return received(window, Math.floor(start / region.stride));
+    const buffer = Math.floor(start / region.stride);
+    if (name.startsWith('recv')) return received(window, buffer);
+    if (name.startsWith('llRecv')) return lowLatencyReceived(window, buffer);
+    if (name === 'llOutput') return lowLatencyOutput(window, buffer);
   }
   return outputs(window);
 }
@@ -36,10 +49,7 @@ export function windowResource(window: WindowState, offset: number): Resource {
 export function dispatchWrites(window: WindowState): Resource[] {
   const { numBuffers } = regionsOf(window).recvX;
   const { liveResults } = window.rank.group.dims;
-  const next = window.numDispatches;
-  const live = new Set<number>();
-  for (let k = Math.max(0, next - liveResults + 1); k < next; k++) live.add(k % numBuffers);
-  const written = Array.from({ length: numBuffers }, (_, b) => b).filter((b) => !live.has(b));
+  const written = unlike({ next: window.numDispatches, live: liveResults, numBuffers });
   return [callsOf(window), ...written.map((buffer) => received(window, buffer))];
 }
 
@@ -51,6 +61,58 @@ export function nextReceived(window: WindowState): Resource {
 /** What a combine writes: until it has ended, peers may be reading the input of the one before. */
 export function combineWrites(window: WindowState): Resource[] {
   return [callsOf(window), outputs(window)];
+}
+
+/** What the window's next low-latency dispatch fills. */
+export function nextLowLatencyReceived(window: WindowState): Resource {
+  return lowLatencyReceivedBy(window, window.lowLatency.numDispatches);
+}
+
+/** What the window's low-latency dispatch number `sequence` fills. */
+export function lowLatencyReceivedBy(window: WindowState, sequence: number): Resource {
+  return lowLatencyReceived(window, sequence % numBuffersOf(window, 'llRecvX'));
+}
+
+/** What the window's next low-latency dispatch writes as soon as it runs: as {@link dispatchWrites}. */
+export function lowLatencyDispatchWrites(window: WindowState): Resource[] {
+  const numBuffers = numBuffersOf(window, 'llRecvX');
+  const { inFlight = 1 } = window.rank.group.dims.lowLatency ?? {};
+  const next = window.lowLatency.numDispatches;
+  const written = unlike({ next, live: inFlight, numBuffers });
+  return [callsOf(window), ...written.map((buffer) => lowLatencyReceived(window, buffer))];
+}
+
+/** Where the input of the window's low-latency combine number `sequence` lies. */
+export function lowLatencyInputOf(window: WindowState, sequence: number): Resource {
+  return lowLatencyOutput(window, sequence % numBuffersOf(window, 'llOutput'));
+}
+
+/**
+ * What may be written once the receive of a low-latency combine has ended: the input of the one that comes `inFlight` later.
+ * Peers had read what it takes the place of before they sent what this one received.
+ */
+export function freedByLowLatencyCombine(window: WindowState, sequence: number): Resource {
+  const { inFlight = 1 } = window.rank.group.dims.lowLatency ?? {};
+  return lowLatencyInputOf(window, sequence + inFlight);
+}
+
+/** Buffers but those of live results, of which the next call's is one. */
+function unlike({
+  next,
+  live,
+  numBuffers,
+}: {
+  readonly next: number;
+  readonly live: number;
+  readonly numBuffers: number;
+}): number[] {
+  const kept = new Set<number>();
+  for (let k = Math.max(0, next - live + 1); k < next; k++) kept.add(k % numBuffers);
+  return Array.from({ length: numBuffers }, (_, b) => b).filter((b) => !kept.has(b));
+}
+
+function numBuffersOf(window: WindowState, name: 'llRecvX' | 'llOutput'): number {
+  return regionsOf(window)[name]?.numBuffers ?? 1;
 }
 
 function regionsOf(window: WindowState) {

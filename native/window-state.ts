@@ -1,100 +1,37 @@
+import { CallCounts } from './call-counts.js';
+import { NUMBERS_PER_WINDOW, type Place } from './graph-place.js';
+import { LowLatencyWindow } from './low-latency-window.js';
 import type { RankState } from './rank-state.js';
 
-/** What is counted of a window's calls. */
-interface Counts {
-  readonly numDispatches: number;
-  readonly numCombines: number;
-  readonly numOutputClaims: number;
-  readonly outputHolder: WeakRef<object> | undefined;
-}
-
 /** One symmetric window of a rank: its place in the sequence of the window's calls. */
-export class WindowState {
-  readonly rank: RankState;
+export class WindowState extends CallCounts {
   readonly idx: number;
   readonly base: bigint;
-  #recovery = 0;
-  #counts: Counts = {
-    numDispatches: 0,
-    numCombines: 0,
-    numOutputClaims: 0,
-    outputHolder: undefined,
-  };
+  /** What is counted of low-latency calls. */
+  readonly lowLatency: LowLatencyWindow;
 
   constructor(rank: RankState, idx: number) {
-    this.rank = rank;
+    const placeIdx = NUMBERS_PER_WINDOW * idx;
+    super(rank, placeIdx);
     this.idx = idx;
     this.base = rank.group.callSync((raw) => raw.windowBase(rank.idx, idx));
+    this.lowLatency = new LowLatencyWindow(rank, { windowIdx: idx, placeIdx: placeIdx + 2 });
   }
 
-  /** Dispatches enqueued since the group was opened or recovered. */
-  get numDispatches(): number {
-    this.#startOver();
-    return this.#counts.numDispatches;
+  /** How far the window's sequence of calls has come. */
+  get place(): Place {
+    const { lowLatency } = this;
+    const { numDispatches, numCombines } = lowLatency;
+    return [this.numDispatches, this.numCombines, numDispatches, numCombines];
   }
 
-  /** Combines enqueued since the group was opened or recovered. */
-  get numCombines(): number {
-    this.#startOver();
-    return this.#counts.numCombines;
-  }
-
-  /** How often the next combine's input buffer changed hands; only the last holder may use it. */
-  get numOutputClaims(): number {
-    return this.#counts.numOutputClaims;
-  }
-
-  countDispatch(): void {
-    const numDispatches = this.numDispatches + 1;
-    this.#counts = { ...this.#counts, numDispatches };
-    this.#rotates(0, () => this.countDispatch());
-  }
-
-  countCombine(): void {
-    const numCombines = this.numCombines + 1;
-    this.#counts = { ...this.#counts, numCombines };
-    this.#rotates(1, () => this.countCombine());
-  }
-
-  /** For a capture: as if so many more calls had been made, until what this gives is called. */
-  goAhead(numDispatches: number, numCombines: number): () => void {
-    const counts = this.#counts;
-    this.#counts = {
-      ...counts,
-      numDispatches: this.numDispatches + numDispatches,
-      numCombines: this.numCombines + numCombines,
-    };
+  /** For a capture: as if it had come further by `ahead`, until what this gives is called. */
+  goAheadBy([dispatches = 0, combines = 0, llDispatches = 0, llCombines = 0]: Place): () => void {
+    const back = this.goAhead(dispatches, combines);
+    const lowLatencyBack = this.lowLatency.goAhead(llDispatches, llCombines);
     return () => {
-      this.#counts = counts;
+      lowLatencyBack();
+      back();
     };
-  }
-
-  /** Hands the next combine's input buffer to `holder`; a claim of another holder ends. */
-  claimOutput(holder: object): number {
-    const { outputHolder, numOutputClaims } = this.#counts;
-    if (outputHolder?.deref() !== holder) {
-      this.#counts = {
-        ...this.#counts,
-        numOutputClaims: numOutputClaims + 1,
-        outputHolder: new WeakRef(holder),
-      };
-    }
-    this.#rotates(1, () => this.claimOutput(holder));
-    return this.#counts.numOutputClaims;
-  }
-
-  /** Replays of what is being captured do `effect` too, and depend on one of the window's counts. */
-  #rotates(count: number, effect: () => void): void {
-    const { capture } = this.rank.group;
-    capture?.rotates.add(2 * this.idx + count);
-    capture?.onReplay(effect);
-  }
-
-  #startOver(): void {
-    // Buffers rotate with these counts, so that all ranks must start over from the same ones.
-    const { numRecoveries } = this.rank.group;
-    if (this.#recovery === numRecoveries) return;
-    this.#recovery = numRecoveries;
-    this.#counts = { ...this.#counts, numDispatches: 0, numCombines: 0 };
   }
 }

@@ -7,6 +7,8 @@ export interface Fp8Blocks {
   /** Elements that share a scale; in f32 the last block of a row may be shorter. */
   readonly scaleBlock: number;
   readonly scaleDtype: 'f32' | 'ue8m0';
+  /** Whether f32 scales are rounded up to powers of two; UE8M0 scales always are. Default: false. */
+  readonly roundScales?: boolean;
 }
 
 /** fp8 rows and their scales. */
@@ -22,12 +24,12 @@ const minAmax = Math.fround(1e-4);
 
 /**
  * Casts f32 rows [tokens][hidden] to fp8 with one scale for each block. All steps are f32: the scale is amax / 448, where
- * NaNs do not count; an element is multiplied by 448 / amax. UE8M0 rounds the scale up to a power of two first, and elements
- * are divided by the rounded one. A block with an infinity has the scale infinity, in UE8M0 255, and zeros but for a NaN
- * where the infinity was.
+ * NaNs do not count; an element is multiplied by 448 / amax. With UE8M0 or `roundScales` the scale is rounded up to a power
+ * of two first, and elements are divided by the rounded one. A block with an infinity has the scale infinity, in UE8M0 255,
+ * and zeros but for a NaN where the infinity was.
  */
 export function castToFp8(values: Float32Array, blocks: Fp8Blocks): Fp8Rows {
-  const { hidden, scaleBlock, scaleDtype } = blocks;
+  const { hidden, scaleBlock, scaleDtype, roundScales = false } = blocks;
   const numTokens = values.length / hidden;
   const numBlocks = Math.ceil(hidden / scaleBlock);
   const x = new Uint8Array(values.length);
@@ -36,7 +38,7 @@ export function castToFp8(values: Float32Array, blocks: Fp8Blocks): Fp8Rows {
     const first = Math.floor(i / numBlocks) * hidden + (i % numBlocks) * scaleBlock;
     const length = Math.min(scaleBlock, hidden - (i % numBlocks) * scaleBlock);
     const block = values.subarray(first, first + length);
-    const { scale, factor } = scaleOf(block, scaleDtype);
+    const { scale, factor } = scaleOf(block, roundScales || scaleDtype === 'ue8m0');
     scales[i] = scale;
     x.set(
       Uint8Array.from(block, (value) => fp8FromFloat(Math.fround(value * factor))),
@@ -66,14 +68,14 @@ export function castFromFp8({ x, xScales }: Fp8Rows, blocks: Fp8Blocks): Float32
 
 function scaleOf(
   block: Float32Array,
-  scaleDtype: Fp8Blocks['scaleDtype'],
+  isRounded: boolean,
 ): { readonly scale: number; readonly factor: number } {
   const amax = block.reduce(
     (largest, value) => (Math.abs(value) > largest ? Math.abs(value) : largest),
     minAmax,
   );
   const exact = Math.fround(amax / fp8Max);
-  if (scaleDtype === 'f32') return { scale: exact, factor: Math.fround(fp8Max / amax) };
+  if (!isRounded) return { scale: exact, factor: Math.fround(fp8Max / amax) };
   const scale = powerOfTwoFrom(exact);
   return { scale, factor: 1 / scale };
 }

@@ -32,11 +32,24 @@ export type {
 } from './expert-major.js';
 export { expertMajorReference, expertSumReference } from './expert-major.js';
 export { f16FromFloat, floatFromF16 } from './f16.js';
+export { fma } from './fma.js';
 export { floatFromFp8, fp8FromFloat } from './fp8.js';
 export type { ReferenceHandle } from './handle.js';
 export type { DispatchLayoutReference } from './layout.js';
 export { dispatchLayoutReference } from './layout.js';
+export type {
+  LowLatencyCombineInput,
+  LowLatencyCombineReferenceCall,
+} from './low-latency-combine.js';
+export { lowLatencyCombineReference } from './low-latency-combine.js';
+export type {
+  LowLatencyCast,
+  LowLatencyDispatchReferenceCall,
+  LowLatencyInput,
+  LowLatencyOutput,
+} from './low-latency-dispatch.js';
+export { lowLatencyDispatchReference, lowLatencyScaleBlock } from './low-latency-dispatch.js';
 export type { Routing } from './routing.js';
 export type { ScaleShape } from './scales.js';
-export { packUe8m0, scaleColumns, scaleIndex, unpackUe8m0 } from './scales.js';
+export { packUe8m0, scaleColumns, scaleIndex, scaleLength, unpackUe8m0 } from './scales.js';
 export type { SummedBits, SummedDtype } from './summed.js';

@@ -1,10 +1,12 @@
 #include "verify/records.hpp"
 
+#include "verify/low_latency.hpp"
+
 namespace epgen::verify {
 
 Records::Records(const Module& module, const Options& options, const SequenceMemory& memory, Findings& findings)
     : module_(module), memory_(memory), findings_(findings), records_(module.num_ranks) {
-    for (std::vector<ExpectedRecord>& records : records_) records.reserve(2 * options.num_calls);
+    for (std::vector<ExpectedRecord>& records : records_) records.reserve(2 * options.num_calls + LowLatency::most_calls(options));
 }
 
 void Records::clear() {
@@ -47,13 +49,14 @@ void Records::compare(uint32_t rank_idx, uint32_t record_idx) {
     if (record.is_written) return add(rank_idx, record, "the record was completed twice");
     record.is_written = true;
     expect("tag", record.tag, seen.tag);
-    const int64_t bad = record.layout->first_bad_choice;
+    const int64_t bad =
+        record.order != nullptr ? record.first_bad_choice_of_order : record.layout->first_bad_choice;
     expect("bad_token_idx", bad < 0 ? kNoToken : bad / module_.num_topk, seen.bad_token_idx);
     if (bad >= 0) {
         expect("bad_choice_idx", bad % module_.num_topk, seen.bad_choice_idx);
         expect("bad_value", record.input->topk_idx[bad], seen.bad_value);
     }
-    if (record.is_query) return;
+    if (record.is_query || record.order != nullptr) return;
     const bool fits = record.received->num_rows <= record.num_worst_tokens;
     expect("num_recv_tokens", fits ? 0 : record.received->num_rows, seen.num_recv_tokens);
     const auto* counts = reinterpret_cast<const int32_t*>(&seen + 1);
@@ -75,7 +78,8 @@ void Records::compare_after() {
 }
 
 void Records::add(uint32_t rank_idx, const ExpectedRecord& record, const std::string& text) {
-    const std::string call = record.is_query ? "dispatchLayout " + std::to_string(record.call_idx + 1)
+    const std::string call = record.order != nullptr ? *record.order
+                             : record.is_query       ? "dispatchLayout " + std::to_string(record.call_idx + 1)
                                              : findings_.call_text(record.call_idx);
     findings_.add_data(rank_idx, call, text, "record");
 }

@@ -21,6 +21,8 @@ struct ExpectedRecord {
     const model::Input* input;
     uint32_t num_worst_tokens = 0;
     bool is_written = false;
+    const std::string* order = nullptr;  // a low-latency launch, which counts nothing
+    int64_t first_bad_choice_of_order = -1;
 };
 
 class Records {

@@ -66,9 +66,10 @@ void Results::compare(const ExpectedBytes& expected, const std::byte* seen) {
 }
 
 void Results::add(const ExpectedBytes& expected, const std::string& text) {
-    const std::string call = expected.call != nullptr
-                                 ? findings_.call_text(expected.call_idx)
-                                 : "dispatchLayout before call " + std::to_string(expected.call_idx + 1);
+    const std::string call = expected.order != nullptr  ? *expected.order
+                             : expected.call != nullptr ? findings_.call_text(expected.call_idx)
+                                                        : "dispatchLayout before call " +
+                                                              std::to_string(expected.call_idx + 1);
     findings_.add_data(expected.rank_idx, call, text, expected.what);
 }
 

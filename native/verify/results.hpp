@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <string>
 
 #include "simt/machine.hpp"
 #include "verify/findings.hpp"
@@ -21,6 +22,7 @@ struct ExpectedBytes {
     uint64_t poison_bytes;  // that follow, untouched
     uint32_t element_bytes;
     uint64_t row_bytes;
+    const std::string* order = nullptr;  // a low-latency launch, which is no call of the sequence
 };
 
 class Results {

@@ -63,11 +63,13 @@ simt::MachineOptions Runner::steered_options(uint64_t seed, simt::Steering& stee
 
 Runner::Outcome Runner::run(uint64_t seed, bool is_traced, simt::Steering* steering) {
     sequence_.draw(seed, options_, module_, layout_);
+    low_latency_.draw(seed, options_, sequence_.num_earlier_calls, sequence_.num_calls);
     findings_.clear();
     records_.clear();
     results_.clear();
     num_ranks_ended_ = 0;
     memory_.prepare();
+    low_latency_streams_.prepare();
     simt::MachineOptions options = steering == nullptr ? machine_options(seed) : steered_options(seed, *steering);
     const std::unique_ptr<simt::Tracer> tracer = is_traced ? make_tracer(seed, options.policy.kind) : nullptr;
     options.tracer = tracer.get();

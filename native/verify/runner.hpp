@@ -9,6 +9,8 @@
 #include "simt/machine.hpp"
 #include "simt/trace.hpp"
 #include "verify/findings.hpp"
+#include "verify/low_latency.hpp"
+#include "verify/low_latency_streams.hpp"
 #include "verify/records.hpp"
 #include "verify/results.hpp"
 #include "verify/sequence.hpp"
@@ -49,7 +51,9 @@ private:
     SequenceMemory memory_{module_, layout_, options_, sequence_};
     Records records_{module_, options_, memory_, findings_};
     Results results_{findings_};
-    Streams streams_{module_, layout_, options_, sequence_, memory_, records_, results_};
+    LowLatency low_latency_{module_, layout_};
+    LowLatencyStreams low_latency_streams_{module_, layout_, options_, low_latency_, memory_.ranks, records_, results_};
+    Streams streams_{module_, layout_, options_, sequence_, memory_, records_, results_, low_latency_streams_};
 
     simt::Machine* machine_ = nullptr;  // of the schedule that runs
     std::mutex mutex_;

@@ -2,7 +2,8 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <cstring>
+
+#include "verify/draw.hpp"
 
 namespace epgen::verify {
 
@@ -10,80 +11,12 @@ namespace {
 
 using simt::Random;
 
-bool one_in(Random& random, uint32_t bound) { return random.below(bound) == 0; }
-
 /// The next of a pool of which `count` are in use.
 template <class T>
 T& take(std::vector<T>& pool, uint32_t& count) {
     if (count == pool.size()) pool.emplace_back();
     return pool[count++];
 }
-
-/// How the tokens of one call choose their experts.
-enum class Pattern { distinct, any, few, some_none, all_none, one_rank, one_expert, none_to_self, bad };
-constexpr Pattern kPatterns[] = {Pattern::distinct, Pattern::distinct,   Pattern::any,          Pattern::few,
-                                 Pattern::some_none, Pattern::some_none, Pattern::all_none,     Pattern::one_rank,
-                                 Pattern::one_expert, Pattern::none_to_self, Pattern::none_to_self, Pattern::bad};
-
-int64_t draw_expert(Random& random, Pattern pattern, const model::Shape& shape, uint32_t rank_idx) {
-    const uint32_t num_local = shape.num_local_experts();
-    const int64_t any = random.below(shape.num_experts);
-    switch (pattern) {
-        case Pattern::distinct:
-        case Pattern::any: return any;
-        case Pattern::few: return random.below(std::min(shape.num_experts, 3u));
-        case Pattern::some_none: return one_in(random, 3) ? -1 : any;
-        case Pattern::all_none: return -1;
-        case Pattern::one_rank: return int64_t{shape.num_ranks - 1} * num_local + random.below(num_local);
-        case Pattern::one_expert: return shape.num_experts / 2;
-        case Pattern::none_to_self: return any / num_local == rank_idx ? -1 : any;
-        case Pattern::bad: return !one_in(random, 7) ? any : one_in(random, 2) ? shape.num_experts : -7 - any;
-    }
-    return -1;
-}
-
-template <class T>
-void draw_bits(Random& random, std::vector<T>& bits, size_t count) {
-    bits.resize(count);
-    for (size_t byte = 0; byte < count * sizeof(T); byte += sizeof(uint64_t)) {
-        const uint64_t word = random.next();
-        std::memcpy(reinterpret_cast<std::byte*>(bits.data()) + byte, &word,
-                    std::min(sizeof word, count * sizeof(T) - byte));
-    }
-}
-
-void draw_rows(Random& random, uint32_t num_tokens, const model::Shape& shape, model::Input& input) {
-    input.num_tokens = num_tokens;
-    draw_bits(random, input.x, size_t{num_tokens} * shape.row_bytes);
-    draw_bits(random, input.x_scales, size_t{num_tokens} * shape.num_scale_words);
-    draw_bits(random, input.extras, size_t{num_tokens} * shape.num_extra_words);
-    input.topk_idx.clear();
-    input.topk_weights.clear();
-}
-
-void draw_input(Random& random, Pattern pattern, uint32_t num_tokens, uint32_t rank_idx, const model::Shape& shape,
-                model::Input& input) {
-    draw_rows(random, num_tokens, shape, input);
-    for (uint32_t token_idx = 0; token_idx < num_tokens; ++token_idx) {
-        const size_t first = input.topk_idx.size();
-        while (input.topk_idx.size() < first + shape.num_topk) {
-            const int64_t expert = draw_expert(random, pattern, shape, rank_idx);
-            const bool is_repeated =
-                std::find(input.topk_idx.begin() + first, input.topk_idx.end(), expert) != input.topk_idx.end();
-            if (pattern == Pattern::distinct && is_repeated) continue;
-            input.topk_idx.push_back(expert);
-            input.topk_weights.push_back(static_cast<uint32_t>(random.next()));
-        }
-    }
-}
-
-/// Few tokens mostly: what goes wrong between calls needs calls, not rows.
-uint32_t draw_token_limit(Random& random, uint32_t max_tokens) {
-    constexpr uint32_t kLimits[] = {1, 3, 3, 5, 8, 8, 16, 0xffffffff};
-    return std::min(max_tokens, kLimits[random.below(8)]);
-}
-
-Pattern draw_pattern(Random& random) { return kPatterns[random.below(std::size(kPatterns))]; }
 
 /// Blocks of one rank's launch; few mostly, and never so many that the machine outgrows a laptop.
 uint32_t draw_grid(Random& random, const Module& module) {
@@ -332,7 +265,9 @@ void Sequence::draw(uint64_t seed, const Options& options, const Module& module,
     num_calls = num_dispatches = num_combines = num_queries = 0;
     pulled_at_.clear();
     num_earlier_calls = draw_earlier_calls(random, options.num_calls);
-    while (num_calls < options.num_calls) {
+    // Where every order is tried, low-latency calls and others have a sequence each.
+    const bool is_low_latency = options.explores && module.num_ll_channels > 0 && seed % 2 == 0;
+    while (num_calls < options.num_calls && !is_low_latency) {
         Call& call = take(calls, num_calls);
         draw_call(random, module, call);
         if (one_in(random, 6)) draw_query(random, options, module, layout);

@@ -1,5 +1,7 @@
 #include "verify/sequence_memory.hpp"
 
+#include "verify/low_latency_streams.hpp"
+
 #include <algorithm>
 #include <cstring>
 
@@ -27,6 +29,20 @@ uint64_t arena_bytes(const Module& module, const model::Shape& shape, const Opti
     return options.num_calls * (dispatch + expert_major + combine + query + kPieces * 256) + out + kPieces * 256;
 }
 
+/// The same for low-latency calls.
+uint64_t ll_arena_bytes(const Module& module, const LowLatencyLayout& layout, const Options& options) {
+    if (module.num_ll_channels == 0) return 0;
+    constexpr uint64_t kPieces = 12;
+    const model::LlShape& shape = layout.shape;
+    const uint64_t num_tokens = std::min(options.max_tokens, shape.max_tokens_per_rank) + kPoisonRows;
+    const uint64_t choices = shape.num_topk * (sizeof(int64_t) + 2 * sizeof(int32_t));
+    const uint64_t num_rows = num_tokens * shape.num_ranks * std::min(shape.num_topk, shape.num_local_experts());
+    const uint64_t call = num_tokens * (2 * shape.input_row_bytes() + choices) + module.ll_handle_header_bytes +
+                          num_rows * shape.input_row_bytes() + kPieces * 256;
+    return LowLatency::most_calls(options) * call + ll_staged_bytes(layout) + kPieces * 256 +
+           shape.num_experts * sizeof(int64_t);
+}
+
 }  // namespace
 
 std::byte* take_choices(const Module& module, RankMemory& rank, const std::vector<int64_t>& choices) {
@@ -40,7 +56,9 @@ SequenceMemory::SequenceMemory(const Module& module, const SpecLayout& layout, c
       narrow_topk_idx_(module.num_ranks), module_(module), layout_(layout), options_(options), sequence_(sequence) {
     ranks.reserve(module.num_ranks);
     for (uint32_t rank_idx = 0; rank_idx < module.num_ranks; ++rank_idx) {
-        ranks.emplace_back(module, arena_bytes(module, layout.shape, options), 2 * options.num_calls);
+        ranks.emplace_back(module,
+                           arena_bytes(module, layout.shape, options) + ll_arena_bytes(module, layout.low_latency, options),
+                           2 * options.num_calls + LowLatency::most_calls(options));
     }
 }
 

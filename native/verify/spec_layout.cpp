@@ -11,6 +11,16 @@ namespace epgen {
 // What a spec may have none of. Its own, in its namespace, hide these.
 constexpr Region<uint32_t> kRecvXScales{}, kRecvExtras{}, kOutputWeights{};
 constexpr uint32_t kNumScaleWords = 0, kScaleColumnWords = 0, kNumExtraWords = 0;
+constexpr Region<uint8_t> kLlRecvX{}, kLlOutput{};
+constexpr Region<uint32_t> kLlRecvXScales{};
+constexpr Region<int32_t> kLlRecvSrcIdx{};
+constexpr uint32_t kMaxLlTokensPerRank = 0, kLlRowBytes = 0, kNumLlScaleWords = 0, kLlScaleColumnWords = 0;
+constexpr uint32_t kLlOutputRowBytes = 0, kLlInFlight = 0;
+struct LlHandleHeader {
+    uint32_t dispatch_epoch;
+    int32_t num_tokens_per_expert[1];
+    int64_t layout_range[1];
+};
 
 namespace EPGEN_SPEC {
 
@@ -50,6 +60,30 @@ constexpr uint64_t rank_counts_offset() {
     return 0;
 }
 
+#ifdef EPGEN_LL_ROUNDS_SCALES  // no number of the plan tells
+constexpr bool kRoundsLlScales = true;
+#else
+constexpr bool kRoundsLlScales = false;
+#endif
+
+verify::LowLatencyLayout low_latency_layout() {
+    const bool is_fp8 = kNumLlScaleWords > 0;
+    const bool packs_scales = is_fp8 && kNumLlScaleWords * 512 == kHidden;
+    return {
+        {kNumRanks, kNumExperts, kNumTopk, kHidden, kMaxLlTokensPerRank, is_fp8, packs_scales,
+         packs_scales || kRoundsLlScales, kLlOutputRowBytes != 2 * kHidden},
+        kLlInFlight,
+        kLlScaleColumnWords,
+        row_region(kLlRecvX, kLlRowBytes, is_fp8 ? 1 : 2),
+        row_region(kLlRecvXScales, kNumLlScaleWords * sizeof(uint32_t)),
+        row_region(kLlRecvSrcIdx, sizeof(int32_t)),
+        row_region(kLlOutput, kLlOutputRowBytes, 2),
+        {"dispatch_epoch", offsetof(LlHandleHeader, dispatch_epoch)},
+        {"num_tokens_per_expert", offsetof(LlHandleHeader, num_tokens_per_expert)},
+        {"layout_range", offsetof(LlHandleHeader, layout_range)},
+    };
+}
+
 verify::SpecLayout make_layout() {
     constexpr bool is_slotted = rank_counts_offset<HandleHeader>() != 0;
     const model::Element element = combine_element();
@@ -74,6 +108,7 @@ verify::SpecLayout make_layout() {
         {"channel_prefix", offsetof(HandleHeader, channel_prefix)},
         {"recv_channel_prefix", offsetof(HandleHeader, recv_channel_prefix)},
         {"num_tokens_per_rank", rank_counts_offset<HandleHeader>()},
+        low_latency_layout(),
     };
 }
 

@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "verify/model.hpp"
+#include "verify/model_low_latency.hpp"
 
 namespace epgen::verify {
 
@@ -56,6 +57,18 @@ struct HandleField {
     uint64_t offset;
 };
 
+/// Where low-latency calls have their rows: [local expert][max_recv_tokens] in each buffer. All zeros where the spec has
+/// no such calls.
+struct LowLatencyLayout {
+    model::LlShape shape;
+    uint32_t in_flight;
+    uint32_t scale_column_words;  // rows that a column of scales has room for; 0: scales of a row lie side by side
+    RowRegion recv_x, recv_x_scales, recv_src_idx, output;
+    HandleField dispatch_epoch, num_tokens_per_expert, layout_range;
+
+    bool has_credit() const { return recv_x.num_buffers == in_flight; }
+};
+
 struct SpecLayout {
     model::Shape shape;
     uint32_t live_results;
@@ -66,6 +79,7 @@ struct SpecLayout {
     RowRegion output, output_weights;
     HandleField num_recv_tokens, num_tokens_per_expert, rank_prefix, channel_prefix, recv_channel_prefix_of_handle;
     HandleField num_tokens_per_rank;  // where rows are slotted
+    LowLatencyLayout low_latency;
 };
 
 /// spec_layout.cpp defines it, compiled with the spec's layout.cuh.

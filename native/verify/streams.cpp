@@ -35,6 +35,7 @@ void Streams::enqueue(simt::Machine& machine, uint32_t rank_idx) {
         for (; query_idx < sequence_.num_queries && sequence_.queries[query_idx].before_call == call_idx; ++query_idx) {
             if (sequence_.queries[query_idx].rank_idx == rank_idx) enqueue_query(machine, rank_idx, query_idx);
         }
+        low_latency_.enqueue_before(machine, rank_idx, call_idx);
         enqueue_delay(machine, rank_idx, call.delay_ns[rank_idx]);
         if (call.is_dispatch) {
             enqueue_dispatch(machine, rank_idx, call_idx);
@@ -42,6 +43,7 @@ void Streams::enqueue(simt::Machine& machine, uint32_t rank_idx) {
             enqueue_combine(machine, rank_idx, call_idx);
         }
     }
+    low_latency_.enqueue_before(machine, rank_idx, sequence_.num_calls);
 }
 
 void Streams::enqueue_kernel(simt::Machine& machine, uint32_t rank_idx, Launch launch) {

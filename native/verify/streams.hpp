@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "simt/machine.hpp"
+#include "verify/low_latency_streams.hpp"
 #include "verify/records.hpp"
 #include "verify/results.hpp"
 #include "verify/sequence_memory.hpp"
@@ -13,9 +14,9 @@ namespace epgen::verify {
 class Streams {
 public:
     Streams(const Module& module, const SpecLayout& layout, const Options& options, const Sequence& sequence,
-            SequenceMemory& memory, Records& records, Results& results)
+            SequenceMemory& memory, Records& records, Results& results, LowLatencyStreams& low_latency)
         : module_(module), layout_(layout), options_(options), sequence_(sequence), memory_(memory), records_(records),
-          results_(results) {}
+          results_(results), low_latency_(low_latency) {}
 
     /// All calls of one rank.
     void enqueue(simt::Machine& machine, uint32_t rank_idx);
@@ -58,6 +59,7 @@ private:
     SequenceMemory& memory_;
     Records& records_;
     Results& results_;
+    LowLatencyStreams& low_latency_;
 };
 
 }  // namespace epgen::verify

@@ -1,0 +1,98 @@
+// What low-latency dispatch and combine check alike.
+import { assertWritable, checkBoolean, checkInteger, checkShaped } from './arguments.js';
+import type { LowLatencyDimensions } from './dimensions.js';
+import { EpgenArgumentError, EpgenUnsupportedError } from './errors.js';
+import type { RankState } from './rank-state.js';
+
+/** What a spec with low-latency calls says about them. */
+export interface LowLatency extends LowLatencyDimensions {
+  readonly dtype: 'bf16' | 'fp8_e4m3';
+  readonly scaleDtype: 'f32' | 'ue8m0';
+  readonly combineDtype: 'bf16' | 'fp8_e4m3';
+}
+
+type Call = Readonly<Record<string, unknown>>;
+
+/** Most blocks of the emulated machine: each costs time and memory, whatever it moves. */
+const MOST_EMULATED_BLOCKS = 2;
+
+/** Refuses a module without low-latency calls; `method` is what needs them. */
+export function lowLatencyOf({ group }: RankState, method: string): LowLatency {
+  const { dims, description } = group;
+  const { name, ll } = description.spec;
+  if (dims.lowLatency !== undefined && ll) return { ...ll, ...dims.lowLatency };
+  throw new EpgenUnsupportedError(
+    `Expected a module with ${method} but ${name} was built without`,
+    { hint: 'Set ll in the spec and build again.' },
+  );
+}
+
+/** How many channels run at once: by default one for each token, and no fewer than there are ranks to tell. */
+export function checkLowLatencyChannels(
+  { group }: RankState,
+  name: string,
+  value: unknown,
+  { numChannels, numTokens }: Pick<LowLatency, 'numChannels'> & { readonly numTokens: number },
+): number {
+  if (value !== undefined) return checkInteger(name, value, { min: 1, max: numChannels });
+  if (group.backend === 'cpu') return Math.min(numChannels, MOST_EMULATED_BLOCKS);
+  return Math.min(numChannels, Math.max(numTokens, group.dims.numRanks));
+}
+
+/** Whether the call is only sent, and a hook receives. */
+export function checkRecvHook(call: Call, path: string): boolean {
+  const hasHook = checkBoolean(`${path}returnRecvHook`, call.returnRecvHook);
+  if (!hasHook || !checkBoolean(`${path}asyncFinish`, call.asyncFinish)) return hasHook;
+  throw new EpgenArgumentError(
+    `Expected ${path}returnRecvHook in place of ${path}asyncFinish but received both`,
+  );
+}
+
+/** Refuses a number of tokens that is too large; says the way out. */
+export function assertLowLatencyTokens(
+  name: string,
+  numTokens: number,
+  { maxTokensPerRank }: Pick<LowLatency, 'maxTokensPerRank'>,
+): void {
+  if (numTokens <= maxTokensPerRank) return;
+  throw new EpgenArgumentError(
+    `Expected ${name} to have at most ${maxTokensPerRank} tokens but received ${numTokens}`,
+    { hint: 'Raise ll.maxTokensPerRank in the spec and build again.' },
+  );
+}
+
+/** Something that a call adds to. */
+export interface Stats {
+  readonly pointer: bigint | undefined;
+  /** Throws where it is not usable any more. */
+  recheck(): void;
+}
+
+/** i32 [experts / ranks], if it is given. */
+export function checkCumulativeStats(rank: RankState, value: unknown, name: string): Stats {
+  const sizes = [rank.group.dims.numLocalExperts];
+  return checkStats(rank, value, { name, dtype: 'i32', sizes, sizeNames: 'experts / ranks' });
+}
+
+/** i64 [ranks], if it is given. */
+export function checkWaitStats(rank: RankState, value: unknown, name: string): Stats {
+  const sizes = [rank.group.dims.numRanks];
+  return checkStats(rank, value, { name, dtype: 'i64', sizes, sizeNames: 'ranks' });
+}
+
+function checkStats(
+  rank: RankState,
+  value: unknown,
+  wanted: Parameters<typeof checkShaped>[2],
+): Stats {
+  if (value === undefined || value === null) {
+    return { pointer: undefined, recheck: () => undefined };
+  }
+  const tensor = checkShaped(rank, value, wanted);
+  assertWritable(tensor, wanted.name);
+  const recheck = () => {
+    tensor.recheck();
+    assertWritable(tensor, wanted.name);
+  };
+  return { pointer: tensor.storage.pointer, recheck };
+}
