@@ -81,6 +81,12 @@ export class CallCounts {
     return this.#counts.numOutputClaims;
   }
 
+  /** Whether the next combine's input buffer was handed to `holder` last, or to nobody. */
+  isOutputFor(holder: object): boolean {
+    const other = this.#counts.outputHolder?.deref();
+    return other === undefined || other === holder;
+  }
+
   /** Replays of what is being captured do `effect` too, and depend on one of the counts. */
   #rotates(count: number, effect: () => void): void {
     const { capture } = this.rank.group;

@@ -4,6 +4,7 @@ import type { Capture } from './capture.js';
 import { type Dimensions, dimensionsOf } from './dimensions.js';
 import { EpgenError } from './errors.js';
 import type { Place } from './graph-place.js';
+import type { PendingReceive } from './pending-receive.js';
 import { errorFromRaw } from './raw-errors.js';
 import type { ModuleDescription } from './spec-types.js';
 
@@ -19,6 +20,8 @@ export class GroupState {
   #numRecoveries = 0;
   #recovery: Promise<void> | undefined;
   #capture: Capture | undefined;
+  /** Of calls that were sent, and whose hooks were not called. */
+  readonly #receives = new Set<PendingReceive>();
 
   constructor(
     description: ModuleDescription,
@@ -134,6 +137,15 @@ export class GroupState {
     if (!this.isDisposed) this.#raw.freeGraph(graph);
   }
 
+  /** A recovery makes it let go of its memory. */
+  addReceive(receive: PendingReceive): void {
+    this.#receives.add(receive);
+  }
+
+  removeReceive(receive: PendingReceive): void {
+    this.#receives.delete(receive);
+  }
+
   /** Starts over; one who comes while that is under way waits for the same. */
   recover(): Promise<void> {
     this.refuseInCapture('group.recover');
@@ -150,6 +162,8 @@ export class GroupState {
         await raw.reset(0);
         this.#numRecoveries += 1;
         this.#log = new CallLog(this.dims.numRanks);
+        for (const receive of this.#receives) receive.letGo();
+        this.#receives.clear();
       } finally {
         if (this.#phase === 'recovering') this.#phase = 'open';
       }

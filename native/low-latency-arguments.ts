@@ -1,4 +1,5 @@
 // What low-latency dispatch and combine check alike.
+import type { ArenaBlock } from './arena-block.js';
 import { assertWritable, checkBoolean, checkInteger, checkShaped } from './arguments.js';
 import type { LowLatencyDimensions } from './dimensions.js';
 import { EpgenArgumentError, EpgenUnsupportedError } from './errors.js';
@@ -64,6 +65,8 @@ export function assertLowLatencyTokens(
 /** Something that a call adds to. */
 export interface Stats {
   readonly pointer: bigint | undefined;
+  /** The whole block of the arena that it is, if it is one. */
+  readonly block: ArenaBlock | undefined;
   /** Throws where it is not usable any more. */
   recheck(): void;
 }
@@ -86,7 +89,7 @@ function checkStats(
   wanted: Parameters<typeof checkShaped>[2],
 ): Stats {
   if (value === undefined || value === null) {
-    return { pointer: undefined, recheck: () => undefined };
+    return { pointer: undefined, block: undefined, recheck: () => undefined };
   }
   const tensor = checkShaped(rank, value, wanted);
   assertWritable(tensor, wanted.name);
@@ -94,5 +97,6 @@ function checkStats(
     tensor.recheck();
     assertWritable(tensor, wanted.name);
   };
-  return { pointer: tensor.storage.pointer, recheck };
+  const { pointer, block } = tensor.storage;
+  return { pointer, block, recheck };
 }

@@ -1,3 +1,4 @@
+import type { ArenaBlock } from './arena-block.js';
 import {
   assertCall,
   assertObject,
@@ -45,7 +46,7 @@ export interface LowLatencyCombineArguments {
   readonly order: CallOrder;
   /** Throws where the handle or a tensor is not usable any more. */
   recheck(): void;
-  /** The same, of what the receive uses. */
+  /** The same, of what the receive uses and nothing has kept for it. */
   recheckReceive(): void;
 }
 
@@ -68,9 +69,12 @@ export function checkLowLatencyCombine(
   const out = checkOut(rank, handle, call.out, `${path}out`);
   const waitStats = checkWaitStats(rank, call.waitStats, `${path}waitStats`);
   const order = checkOrder(rank, call, path);
-  const recheckReceive = () => {
-    for (const argument of [topkWeights, out, waitStats]) argument?.recheck();
-    if (out) assertWritable(out, `${path}out`);
+  const recheckReceive = (isKept: (block: ArenaBlock | undefined) => boolean) => {
+    if (!isKept(topkWeights.storage.block)) topkWeights.recheck();
+    if (!isKept(waitStats.block)) waitStats.recheck();
+    if (out === undefined || isKept(out.storage.block)) return;
+    out.recheck();
+    assertWritable(out, `${path}out`);
   };
   return {
     lowLatency,
@@ -89,9 +93,9 @@ export function checkLowLatencyCombine(
       order.recheck();
       checkReceivedHandle(rank, given, `${path}handle`);
       x.recheck();
-      recheckReceive();
+      recheckReceive(() => false);
     },
-    recheckReceive,
+    recheckReceive: () => recheckReceive((block) => block !== undefined),
   };
 }
 

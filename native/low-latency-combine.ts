@@ -3,6 +3,7 @@ import { ArenaBlock } from './arena-block.js';
 import type { Arrival } from './arrival.js';
 import type { Part } from './collective.js';
 import { DTYPES } from './dtype.js';
+import { EpgenArgumentError } from './errors.js';
 import { localGrid } from './local-grid.js';
 import {
   checkLowLatencyCombine,
@@ -56,6 +57,7 @@ export function lowLatencyCombinePart(
       args.recheck();
       window.lowLatency.assertRoom('combine');
       window.lowLatency.assertCombinable(handle.block, `${path}handle`);
+      assertOwnBuffer(args, path);
       own = args.out === undefined ? new ArenaBlock(rank, outBytes(rank, args)) : undefined;
     },
     cancel: () => own?.free(),
@@ -85,7 +87,7 @@ function sumOf(
 }
 
 function launch(sum: Sum): LowLatencyCombined<Spec> {
-  const { rank, args, sequence, own } = sum;
+  const { rank, args, sequence } = sum;
   const { handle, hasHook, order } = args;
   const { window } = handle;
   const access = () => ({
@@ -97,7 +99,7 @@ function launch(sum: Sum): LowLatencyCombined<Spec> {
     return enqueue(sum, hasHook ? 'send' : 'both');
   });
   const receive = hasHook
-    ? new PendingReceive(rank, { op: OP, sequence, handle: handle.block, out: own })
+    ? new PendingReceive(rank, { op: OP, sequence, handle: handle.block, others: memoryOf(sum) })
     : undefined;
   let arrival: Arrival | undefined = receive === undefined ? rank.follow(pending) : undefined;
   // What a send alone is refused for, its receive is too.
@@ -114,6 +116,12 @@ function launch(sum: Sum): LowLatencyCombined<Spec> {
   if (receive !== undefined) window.lowLatency.addSend('combine', receive);
   window.lowLatency.countCombine();
   return { x: createTensor('bf16', shape, storage), event, hook: hook ?? null };
+}
+
+/** Blocks of the arena that the receive uses beside its handle. */
+function memoryOf({ args, own }: Sum): readonly (ArenaBlock | undefined)[] {
+  const { topkWeights, out, waitStats } = args;
+  return [own, topkWeights.storage.block, out?.storage.block, waitStats.block];
 }
 
 function enqueueReceive(sum: Sum): Promise<void> {
@@ -162,6 +170,16 @@ function stage({ rank, args, inputOffset }: Sum): void {
   rank.group.callSync((raw) => raw.llStage(rank.idx, call));
 }
 
+/** Refuses the window's buffer where it was taken for another handle: its rows lie elsewhere. */
+function assertOwnBuffer({ handle, x }: LowLatencyCombineArguments, path: string): void {
+  const { window } = handle;
+  if (!isAt(x.storage, window, nextLowLatencyOutputOffset(window))) return;
+  if (window.lowLatency.isOutputFor(handle)) return;
+  throw new EpgenArgumentError(
+    `Expected ${path}x to be the buffer of ${path}handle but received what rank.getNextLowLatencyCombineBuffer gave for another handle`,
+  );
+}
+
 function isAt({ place }: Storage, window: WindowState, offset: bigint): boolean {
   return place?.window === window && place.offset === offset;
 }
@@ -202,6 +220,7 @@ function sumStorage({ args, out }: Sum, arrivalNow: () => Arrival | undefined): 
       else given.recheck();
       arrivalNow()?.assertNotLost(name);
     },
+    assertNotLost: (name) => arrivalNow()?.assertNotLost(name),
     ...(given === undefined ? {} : { release: () => undefined }),
   };
 }

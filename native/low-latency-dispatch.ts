@@ -73,7 +73,10 @@ function launch(
   const { event } = order.perform(window, access, () => {
     rank.group.callSync((raw) => raw.llDispatch(rank.idx, rawCall(args, handle, phases)));
   });
-  const receive = args.hasHook ? new PendingReceive(rank, { op: OP, sequence, handle }) : undefined;
+  const others = [args.expertStats.block, args.waitStats.block];
+  const receive = args.hasHook
+    ? new PendingReceive(rank, { op: OP, sequence, handle, others })
+    : undefined;
   const { numRecoveries } = rank.group;
   const delivery = { rank, args, handle, numRecoveries, sequence, receive };
   const result = { ...resultOf(delivery), event, hook: hookOf(delivery) };
@@ -87,7 +90,10 @@ function hookOf({ rank, args, handle, sequence, receive }: Delivery): (() => voi
   if (receive === undefined) return null;
   const { window, order } = args;
   return receive.hook(() => {
-    for (const stats of [args.expertStats, args.waitStats]) stats.recheck();
+    for (const stats of [args.expertStats, args.waitStats]) {
+      // A block of the arena was kept.
+      if (stats.block === undefined) stats.recheck();
+    }
     const access = () => ({
       reads: [],
       writes: [

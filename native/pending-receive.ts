@@ -11,8 +11,8 @@ interface Send {
   readonly sequence: number;
   /** The memory of its handle. */
   readonly handle: ArenaBlock;
-  /** Where it writes, if that is epgen's own. */
-  readonly out?: ArenaBlock | undefined;
+  /** Other memory of the arena that it reads and writes: kept until then, also where its tensor is disposed. */
+  readonly others?: readonly (ArenaBlock | undefined)[];
 }
 
 /** The receive of a call that was only sent: its hook enqueues it. */
@@ -26,16 +26,17 @@ export class PendingReceive {
   readonly #numRecoveries: number;
   #isEnqueued = false;
 
-  constructor(rank: RankState, { op, sequence, handle, out }: Send) {
+  constructor(rank: RankState, { op, sequence, handle, others = [] }: Send) {
     this.sequence = sequence;
     this.#rank = rank;
     this.#op = op;
     this.#handle = handle;
-    this.#blocks = out === undefined ? [handle] : [handle, out];
+    this.#blocks = [handle, ...others.filter((block) => block !== undefined)];
     this.#capture = rank.group.capture;
     this.#numRecoveries = rank.group.numRecoveries;
     for (const block of this.#blocks) block.keepFor(this);
     this.#capture?.awaitHook(this);
+    if (this.#capture === undefined) rank.group.addReceive(this);
   }
 
   /** Whether it is still to come. */
@@ -68,8 +69,14 @@ export class PendingReceive {
       this.#assertUsable();
       enqueue();
       this.#isEnqueued = true;
-      for (const block of this.#blocks) block.letGo();
+      this.#rank.group.removeReceive(this);
+      this.letGo();
     };
+  }
+
+  /** It needs its memory no more: it was enqueued, or the group started over without it. */
+  letGo(): void {
+    for (const block of this.#blocks) block.letGo();
   }
 
   #assertUsable(): void {

@@ -15,11 +15,15 @@ export interface Storage {
   readonly place: { readonly window: WindowState; readonly offset: bigint } | undefined;
   /** Throws where it must not be used any more; `name` is whose it is in the message. */
   assertLive(name: string): void;
+  /** Throws what kept its first contents from arriving, if anything did. */
+  assertNotLost(name: string): void;
   /** Why it must not be written any more; undefined while it may. */
   sealedReason(): string | undefined;
   /** Peers will read it from now on. */
   seal(): void;
   release(): void;
+  /** The block of the arena that it is as a whole, if it is one. */
+  readonly block?: ArenaBlock | undefined;
   /** The graph that it belongs to, and that alone gives it back, if it does. */
   readonly owner: GraphMemory | undefined;
 }
@@ -37,9 +41,11 @@ export function blockStorage(block: ArenaBlock, arrival?: Arrival): Storage {
       block.owner?.assertLive(name);
       arrival?.assertNotLost(name);
     },
+    assertNotLost: (name) => arrival?.assertNotLost(name),
     sealedReason: NOT_SEALED,
     seal: NOTHING_TO_DO,
     release: () => block.free(),
+    block,
     owner: block.owner,
   };
 }
@@ -56,6 +62,7 @@ export function handleStorage(block: ArenaBlock, offset: number, numRecoveries: 
       if (block.isFreed) throw stale(name, 'its handle was disposed');
       assertNotRecovered(rank, numRecoveries, name);
     },
+    assertNotLost: NOTHING_TO_DO,
     sealedReason: () => 'it belongs to a handle',
     seal: NOTHING_TO_DO,
     release: NOTHING_TO_DO,
@@ -78,6 +85,7 @@ export function borrowedStorage(
       const isFreed = owner?.isFreed || rank.refusal(pointer, numBytes) !== undefined;
       if (isFreed) throw stale(name, 'the memory that it pointed to was freed');
     },
+    assertNotLost: NOTHING_TO_DO,
     sealedReason: NOT_SEALED,
     seal: NOTHING_TO_DO,
     release: NOTHING_TO_DO,
@@ -112,6 +120,7 @@ export function windowStorage(
       const reason = staleReason();
       if (reason !== undefined) throw stale(name, reason);
     },
+    assertNotLost: NOTHING_TO_DO,
     sealedReason: () =>
       isSealed ? 'it was handed to combine, and peers may still be reading it' : undefined,
     seal,

@@ -56,11 +56,17 @@ export class Tensor<D extends DType = DType, S extends readonly number[] = reado
    * as `Float32Array`, i32 as `Int32Array`, i64 as `BigInt64Array`, fp8_e4m3 and u8 as `Uint8Array`.
    */
   async toArray(): Promise<BitsOf[D]> {
-    const { rank, pointer } = this.#usable('the tensor');
+    const { rank, pointer, assertNotLost } = this.#usable('the tensor');
     const { bytes, bitsIn } = DTYPES[this.dtype];
     const numBytes = countElements(this.shape) * bytes;
     if (numBytes === 0) return bitsIn(new ArrayBuffer(0));
-    return bitsIn(await rank.read(pointer, numBytes));
+    try {
+      return bitsIn(await rank.read(pointer, numBytes));
+    } catch (error) {
+      // What the read failed of may have kept the values from arriving: that says more.
+      assertNotLost('the tensor');
+      throw error;
+    }
   }
 
   /** Reads the elements as f32, flat; i64 and i32 values beyond 2^24 are rounded. */

@@ -178,6 +178,7 @@ struct Module {
     uint64_t ll_input_row_bytes;
     uint64_t ll_output_row_bytes;  // of what a combine pulls
     bool has_ll_stats;
+    bool rounds_ll_scales;  // of fp8 rows, to powers of two
     std::vector<const KernelEntry*> kernels;
     Launch (*dispatch)(const DispatchCall& call);
     Launch (*combine)(const CombineCall& call);

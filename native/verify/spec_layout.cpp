@@ -60,18 +60,12 @@ constexpr uint64_t rank_counts_offset() {
     return 0;
 }
 
-#ifdef EPGEN_LL_ROUNDS_SCALES  // no number of the plan tells
-constexpr bool kRoundsLlScales = true;
-#else
-constexpr bool kRoundsLlScales = false;
-#endif
-
 verify::LowLatencyLayout low_latency_layout() {
     const bool is_fp8 = kNumLlScaleWords > 0;
     const bool packs_scales = is_fp8 && kNumLlScaleWords * 512 == kHidden;
     return {
         {kNumRanks, kNumExperts, kNumTopk, kHidden, kMaxLlTokensPerRank, is_fp8, packs_scales,
-         packs_scales || kRoundsLlScales, kLlOutputRowBytes != 2 * kHidden},
+         packs_scales || module().rounds_ll_scales, kLlOutputRowBytes != 2 * kHidden},
         kLlInFlight,
         kLlScaleColumnWords,
         row_region(kLlRecvX, kLlRowBytes, is_fp8 ? 1 : 2),
