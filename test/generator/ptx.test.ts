@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -23,7 +23,12 @@ const store = 'cp.async.bulk.global.shared::cta.bulk_group';
 const commit = 'cp.async.bulk.commit_group';
 const expectBytes = 'mbarrier.arrive.expect_tx.release.cta.shared::cta.b64';
 const arrive = 'mbarrier.arrive.release.cta.shared::cta.b64';
-const abortWord = 'ld.relaxed.sys.global.u32';
+const look = 'ld.relaxed.sys.global.u32';
+
+/** Looks at abort words: where a kernel asks for itself, and two in each wait, of which one is at the host's. */
+function looks(asks: number, waits: Count): Readonly<Record<string, Count>> {
+  return { [look]: (pieces) => asks + 2 * (typeof waits === 'number' ? waits : waits(pieces)) };
+}
 
 interface Ordering {
   /** The instruction that stands once a piece. */
@@ -59,7 +64,7 @@ const kernels: Readonly<Record<string, Ordering>> = {
       // Each freed stage, and a warp's share of the experts counted.
       [arrive]: (pieces) => pieces + 1,
       // Before the first access, before success, and in every wait.
-      [abortWord]: (pieces) => 8 + pieces,
+      ...looks(2, (pieces) => 6 + pieces),
     },
     adjacent: [
       ['cp.async.bulk.wait_group 0', 'fence.proxy.async'],
@@ -81,7 +86,7 @@ const kernels: Readonly<Record<string, Ordering>> = {
       [load]: perPiece,
       'fence.proxy.async.shared::cta': perPiece,
       [arrive]: perPiece,
-      [abortWord]: (pieces) => 3 + 2 * pieces,
+      ...looks(2, (pieces) => 1 + 2 * pieces),
     },
     adjacent: [
       ['st.release.sys.global.u64', 'ld.acquire.sys.global.u64'],
@@ -119,10 +124,72 @@ const cachedDispatch: Ordering = {
     [commit]: perPiece,
     'cp.async.bulk.wait_group.read': perPiece,
     [arrive]: perPiece,
-    [abortWord]: (pieces) => 3 + pieces,
+    ...looks(1, (pieces) => 2 + pieces),
   },
   adjacent: kernels.dispatch!.adjacent!,
 };
+
+/** Low-latency dispatch of bf16. */
+const lowLatencyDispatch: Ordering = {
+  instructions: {
+    // counts: published, and awaited for places and for the caller.
+    'st.relaxed.sys.global.u64': 1,
+    'ld.relaxed.sys.global.u64': 2,
+    // arrivals: all of a block's copies, then one addition for each destination.
+    'cp.async.bulk.wait_group 0': 1,
+    'fence.proxy.async': 1,
+    'red.release.sys.global.add.u32': 1,
+    'ld.acquire.sys.global.u32': 1,
+    // The record, to the host.
+    'st.release.sys.global.u32': 1,
+    // Which block of the rank is the last: orders nothing.
+    'atom.relaxed.gpu.global.add.u32': 1,
+    // The stages: the first row, those behind it, stored from, free again.
+    'fence.mbarrier_init.release.cluster': 1,
+    [expectBytes]: 2,
+    [load]: 2,
+    [store]: 1,
+    [commit]: 1,
+    'cp.async.bulk.wait_group.read 0': 1,
+    // At the start of a send and of a receive alone, before success, and in every wait.
+    ...looks(3, 4),
+  },
+  adjacent: [
+    ['cp.async.bulk.wait_group 0', 'fence.proxy.async'],
+    ['fence.proxy.async', 'red.release.sys.global.add.u32'],
+    [expectBytes, load],
+    [store, commit],
+  ],
+};
+
+/** The same with a cast, by way of registers: each writer hands its part of the row to the copy engine. */
+const castingDispatch: Ordering = {
+  instructions: {
+    ...lowLatencyDispatch.instructions,
+    'fence.mbarrier_init.release.cluster': 0,
+    [expectBytes]: 0,
+    [load]: 0,
+    'fence.proxy.async.shared::cta': 1,
+    ...looks(3, 3),
+  },
+  adjacent: [
+    ['cp.async.bulk.wait_group 0', 'fence.proxy.async'],
+    ['fence.proxy.async', 'red.release.sys.global.add.u32'],
+    [store, commit],
+  ],
+};
+
+/** started: released at once, and acquired before the copy engine writes on its strength. */
+const lowLatencyCredit: Readonly<Record<string, Count>> = {
+  'st.release.sys.global.u64': 1,
+  'ld.acquire.sys.global.u64': 1,
+  'fence.proxy.async': 2,
+};
+
+/** A spec with low-latency calls; as many experts as a block has threads, so that no loop over them is unrolled. */
+function lowLatency(ll: object): object {
+  return { hidden: 512, experts: 256, ll: { maxTokensPerRank: 40, ...ll } };
+}
 
 /** Kernels and variants of kernels that a spec has only where it asks for them; `spec` fields beside those of all. */
 const variants: readonly {
@@ -146,7 +213,7 @@ const variants: readonly {
         'st.relaxed.sys.global.u64': 1,
         'ld.relaxed.sys.global.u64': 1,
         [load]: 2,
-        [abortWord]: 6,
+        ...looks(2, 4),
       },
       adjacent: [
         ['st.relaxed.sys.global.u64', 'st.release.sys.global.u64'],
@@ -167,7 +234,7 @@ const variants: readonly {
         ...kernels.dispatch!.instructions,
         ...creditWords,
         'st.relaxed.sys.global.u64': 1,
-        [abortWord]: (pieces) => 9 + pieces,
+        ...looks(2, (pieces) => 7 + pieces),
       },
       adjacent: kernels.dispatch!.adjacent!,
     },
@@ -185,7 +252,7 @@ const variants: readonly {
         'st.relaxed.sys.global.u64': 1,
         // Bases follow from nobody's counts.
         'ld.relaxed.sys.global.u64': 2,
-        [abortWord]: (pieces) => 8 + pieces,
+        ...looks(2, (pieces) => 6 + pieces),
       },
       adjacent: kernels.dispatch!.adjacent!,
     },
@@ -201,7 +268,7 @@ const variants: readonly {
         ...kernels.dispatch!.instructions,
         // Each freed stage; selections need no counting.
         [arrive]: perPiece,
-        [abortWord]: (pieces) => 7 + pieces,
+        ...looks(2, (pieces) => 5 + pieces),
       },
     },
   },
@@ -222,10 +289,78 @@ const variants: readonly {
       instructions: {
         ...cachedDispatch.instructions,
         ...creditWords,
-        [abortWord]: (pieces) => 4 + pieces,
+        ...looks(1, (pieces) => 3 + pieces),
       },
     },
   },
+  {
+    what: 'low-latency dispatch',
+    file: 'll_dispatch',
+    spec: lowLatency({}),
+    ht: {},
+    ordering: lowLatencyDispatch,
+  },
+  {
+    what: 'low-latency dispatch with a credit and statistics',
+    file: 'll_dispatch',
+    spec: lowLatency({ credit: true, stats: true }),
+    ht: {},
+    ordering: {
+      instructions: {
+        ...lowLatencyDispatch.instructions,
+        ...lowLatencyCredit,
+        ...looks(3, 5),
+      },
+      adjacent: [
+        ['cp.async.bulk.wait_group 0', 'fence.proxy.async'],
+        [expectBytes, load],
+        [store, commit],
+      ],
+    },
+  },
+  {
+    what: 'low-latency dispatch with a cast',
+    file: 'll_dispatch',
+    spec: lowLatency({ dtype: 'fp8_e4m3' }),
+    ht: {},
+    ordering: castingDispatch,
+  },
+  {
+    what: 'low-latency dispatch with a cast to UE8M0 columns and a credit',
+    file: 'll_dispatch',
+    spec: lowLatency({
+      ...{ dtype: 'fp8_e4m3', scaleDtype: 'ue8m0', roundScales: true, scaleLayout: 'column' },
+      credit: true,
+    }),
+    ht: {},
+    ordering: {
+      instructions: {
+        ...castingDispatch.instructions,
+        ...lowLatencyCredit,
+        ...looks(3, 4),
+      },
+      adjacent: [
+        ['cp.async.bulk.wait_group 0', 'fence.proxy.async'],
+        [store, commit],
+      ],
+    },
+  },
+  // ready and the ring, as in combine.
+  ...['bf16', 'fp8_e4m3'].map((combineDtype) => ({
+    what: `low-latency combine of ${combineDtype}`,
+    file: 'll_combine',
+    spec: lowLatency({ combineDtype }),
+    ht: {},
+    ordering: kernels.combine!,
+  })),
+  // What it reads was there before, and the combine behind it releases what it writes.
+  ...['bf16', 'fp8_e4m3'].map((combineDtype) => ({
+    what: `low-latency stage of ${combineDtype}`,
+    file: 'll_stage',
+    spec: lowLatency({ combineDtype }),
+    ht: {},
+    ordering: { instructions: looks(1, 0) },
+  })),
   // This rank's memory only: nothing is ordered but by the ends of kernels.
   ...['expert_counts', 'expert_major', 'expert_sum'].map((file) => ({
     what: file,
@@ -265,7 +400,9 @@ function functionName(text: string): string {
   const [, mangled = ''] = /(_ZN\w+)/.exec(text) ?? [];
   // _ZN5epgen<length><spec><length><name>E...
   const names = [...mangled.matchAll(/\d+([a-z_]\w*?)(?=\d|E)/g)].map(([, name]) => name!);
-  const kernel = /\d((?:dispatch|combine|expert)[a-z_]*_kernel(?:_loopback)?)E/.exec(mangled)?.[1];
+  const kernel = /\d((?:dispatch|combine|expert|ll)[a-z_]*_kernel(?:_loopback)?)E/.exec(
+    mangled,
+  )?.[1];
   return kernel ?? names.at(-1)?.replace(/E.*/, '') ?? mangled;
 }
 
@@ -337,19 +474,27 @@ describe.skipIf(nvcc === undefined)(
         expect(problems(listings.get(name)!, ordering), name).toEqual([]);
     });
 
-    it.each(variants)('$what', async ({ file, spec, ht, ordering }) => {
-      const shape = { ranks: 2, hidden: 64, experts: 6, topk: 5 };
-      const files = generate(
-        parseSpec({ ...shape, ...spec, ht: { maxTokensPerRank: 40, ...ht } }, 'test'),
-      );
+    const shape = { ranks: 2, hidden: 64, experts: 6, topk: 5 };
+
+    it.each(variants)('$what', async (variant) => {
+      const { file, ordering } = variant;
+      const textOf = textsOf(variant);
       for (const name of [`${file}.cu`, 'layout.cuh'])
-        writeFileSync(join(scratch, name), files.get(name)!);
+        writeFileSync(join(scratch, name), textOf(name));
       const listings = await compile(join(scratch, `${file}.cu`), scratch);
       for (const name of [`${file}_kernel`, `${file}_kernel_loopback`])
         expect(problems(listings.get(name)!, ordering), name).toEqual([]);
     });
 
-    const planted = [
+    const planted: readonly {
+      readonly what: string;
+      readonly kernel: string;
+      /** Of the variant that is spoiled; of a kernel that all specs have: none. */
+      readonly variant?: string;
+      readonly from: string;
+      readonly to: string;
+      readonly found: readonly string[];
+    }[] = [
       {
         what: 'combine reads what it acquired without a proxy fence',
         kernel: 'combine',
@@ -412,7 +557,7 @@ describe.skipIf(nvcc === undefined)(
         to: 'wait_relaxed_sys(',
         found: [
           'ld.acquire.sys.global.u32: 0 times, not 1',
-          'ld.relaxed.sys.global.u32: 10 times, not 9',
+          'ld.relaxed.sys.global.u32: 17 times, not 16',
         ],
       },
       {
@@ -422,16 +567,110 @@ describe.skipIf(nvcc === undefined)(
         to: 'st(EPGEN_FIELD(record, tag)',
         found: ['st.release.sys.global.u32: 0 times, not 1'],
       },
+      {
+        what: 'a low-latency dispatch announces rows that have only been read',
+        kernel: 'll_dispatch',
+        variant: 'low-latency dispatch',
+        from: '        bulk_wait_group<0>();',
+        to: '        bulk_wait_group_read<0>();',
+        found: [
+          'cp.async.bulk.wait_group 0: 0 times, not 1',
+          'cp.async.bulk.wait_group.read 0: 2 times, not 1',
+        ],
+      },
+      {
+        what: 'a low-latency dispatch announces rows without a proxy fence',
+        kernel: 'll_dispatch',
+        variant: 'low-latency dispatch',
+        from: '        fence_proxy_async();\n',
+        to: '',
+        found: [
+          'fence.proxy.async does not follow cp.async.bulk.wait_group 0',
+          'fence.proxy.async: 0 times, not 1',
+        ],
+      },
+      {
+        what: 'rows of a low-latency dispatch are awaited relaxed',
+        kernel: 'll_dispatch',
+        variant: 'low-latency dispatch with a cast',
+        from: 'wait_acquire_sys(',
+        to: 'wait_relaxed_sys(',
+        found: [
+          'ld.acquire.sys.global.u32: 0 times, not 1',
+          'ld.relaxed.sys.global.u32: 10 times, not 9',
+        ],
+      },
+      {
+        what: 'a cast row reaches the copy engine without a proxy fence',
+        kernel: 'll_dispatch',
+        variant: 'low-latency dispatch with a cast',
+        from: 'fence_proxy_async_shared();',
+        to: '',
+        found: ['fence.proxy.async.shared::cta: 0 times, not 1'],
+      },
+      {
+        what: 'a low-latency dispatch writes on a credit without a proxy fence',
+        kernel: 'll_dispatch',
+        variant: 'low-latency dispatch with a credit and statistics',
+        from: '    fence_proxy_async();\n    return ok;',
+        to: '    return ok;',
+        found: ['fence.proxy.async: 1 times, not 2'],
+      },
+      {
+        what: 'a low-latency credit is given relaxed',
+        kernel: 'll_dispatch',
+        variant: 'low-latency dispatch with a credit and statistics',
+        from: 'st_release_sys(EPGEN_FIELD(control, started)',
+        to: 'st_relaxed_sys(EPGEN_FIELD(control, started)',
+        found: [
+          'st.relaxed.sys.global.u64: 2 times, not 1',
+          'st.release.sys.global.u64: 0 times, not 1',
+        ],
+      },
+      {
+        what: 'low-latency ready words are published relaxed',
+        kernel: 'll_combine',
+        variant: 'low-latency combine of bf16',
+        from: 'st_release_sys(EPGEN_FIELD(control, ready)',
+        to: 'st_relaxed_sys(EPGEN_FIELD(control, ready)',
+        found: [
+          'st.relaxed.sys.global.u64: 1 times, not 0',
+          'st.release.sys.global.u64: 0 times, not 1',
+        ],
+      },
+      {
+        what: 'low-latency combine reads what it acquired without a proxy fence',
+        kernel: 'll_combine',
+        variant: 'low-latency combine of fp8_e4m3',
+        from: '    fence_proxy_async();\n',
+        to: '',
+        found: ['fence.proxy.async: 0 times, not 1'],
+      },
     ];
 
-    it.each(planted)('finds that $what', async ({ kernel, from, to, found }) => {
-      const dir = join(root, 'generated', 'ep2_h64_bf16');
-      const text = readFileSync(join(dir, `${kernel}.cu`), 'utf8');
+    it.each(planted)('finds that $what', async ({ kernel, variant, from, to, found }) => {
+      const spoiled = variants.find(({ what }) => what === variant);
+      const file = textsOf(spoiled);
+      const text = file(`${kernel}.cu`);
       expect(text.split(from)).toHaveLength(2);
       writeFileSync(join(scratch, `${kernel}.cu`), text.replace(from, to));
-      copyFileSync(join(dir, 'layout.cuh'), join(scratch, 'layout.cuh'));
+      writeFileSync(join(scratch, 'layout.cuh'), file('layout.cuh'));
       const listings = await compile(join(scratch, `${kernel}.cu`), scratch);
-      expect(problems(listings.get(`${kernel}_kernel`)!, kernels[kernel]!)).toEqual(found);
+      const ordering = spoiled?.ordering ?? kernels[kernel]!;
+      expect(problems(listings.get(`${kernel}_kernel`)!, ordering)).toEqual(found);
     });
+
+    /** Files of a variant's spec; without one, of a spec that asks for nothing. */
+    function textsOf(variant: (typeof variants)[number] | undefined): (name: string) => string {
+      if (variant === undefined) {
+        const dir = join(root, 'generated', 'ep2_h64_bf16');
+        return (name) => readFileSync(join(dir, name), 'utf8');
+      }
+      const { spec, ht } = variant;
+      const files = generate(
+        parseSpec({ ...shape, ...spec, ht: { maxTokensPerRank: 40, ...ht } }, 'test'),
+      );
+      return (name) => files.get(name)!;
+    }
   },
 );

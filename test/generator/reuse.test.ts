@@ -1,5 +1,11 @@
-import { expect, test } from 'vitest';
-import { lastSendOf, recvBuffersFor, reuseTable } from '../../generator/reuse.js';
+import { describe, expect, test } from 'vitest';
+import {
+  lastSendOf,
+  llBuffersFor,
+  llRecvBuffersFor,
+  recvBuffersFor,
+  reuseTable,
+} from '../../generator/reuse.js';
 
 const input = { numRecvBuffers: 3, numOutputBuffers: 2, liveResults: 2, credit: false };
 
@@ -51,4 +57,56 @@ test.each([
   [{ numOutputBuffers: 1 }, 'numOutputBuffers: expected at least 2, received 1'],
 ])('buffers that no wait proves are refused: %o', (change, message) => {
   expect(() => reuseTable({ ...input, ...change })).toThrow(message);
+});
+
+describe('low-latency calls', () => {
+  const low = (llInFlight: number, hasLlCredit: boolean) => ({
+    ...input,
+    llInFlight,
+    numLlRecvBuffers: llRecvBuffersFor({ inFlight: llInFlight, credit: hasLlCredit }),
+    numLlCountBuffers: llBuffersFor(llInFlight),
+    numLlOutputBuffers: llBuffersFor(llInFlight),
+    features: { hasLlCredit },
+  });
+  const edgesOf = (inFlight: number, hasCredit: boolean) =>
+    reuseTable(low(inFlight, hasCredit)).filter(({ region }) => region.startsWith('ll_'));
+
+  test('are in the table only where the spec has them', () => {
+    const none = { ...low(1, false), llInFlight: 0 };
+    expect(reuseTable(none)).toEqual(reuseTable(input));
+    expect(reuseTable(low(2, true)).slice(0, reuseTable(input).length)).toEqual(reuseTable(input));
+  });
+
+  test.each([
+    [1, false, 2, 'll.arrivals'],
+    [2, false, 4, 'll.arrivals'],
+    [4, false, 8, 'll.arrivals'],
+    [1, true, 1, 'll.started'],
+    [4, true, 4, 'll.started'],
+  ])(
+    '%i in flight, credit %s: rows are written again %i calls later, proven by %s',
+    (inFlight, hasCredit, distance, provenBy) => {
+      const edge = edgesOf(inFlight, hasCredit).find(
+        ({ earlier, later }) => earlier === 'caller reads result' && later === 'send writes rows',
+      );
+      expect(edge).toMatchObject({ region: 'll_recv', distance, provenBy });
+    },
+  );
+
+  test('an edge names each pair once; started words are there with credit only', () => {
+    for (const hasCredit of [false, true]) {
+      const edges = edgesOf(2, hasCredit);
+      const names = edges.map(({ region, earlier, later }) => `${region}: ${earlier} → ${later}`);
+      expect(new Set(names).size).toBe(names.length);
+      expect(edges.some(({ region }) => region === 'll_started')).toBe(hasCredit);
+    }
+  });
+
+  test.each([
+    [{ numLlRecvBuffers: 3 }, 'numLlRecvBuffers: expected at least 4, received 3'],
+    [{ numLlCountBuffers: 3 }, 'numLlCountBuffers: expected at least 4, received 3'],
+    [{ numLlOutputBuffers: 2 }, 'numLlOutputBuffers: expected at least 4, received 2'],
+  ])('buffers that no wait proves are refused: %o', (change, message) => {
+    expect(() => reuseTable({ ...low(2, false), ...change })).toThrow(message);
+  });
 });

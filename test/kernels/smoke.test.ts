@@ -52,7 +52,7 @@ describe('one rank', () => {
   });
 
   test('a mode of a later version is refused by name', () => {
-    expect(() => parseSpec({ ...shape, ll: { maxTokensPerRank: 8 } }, 'test')).toThrow(/\bll\b/);
+    expect(() => parseSpec({ ...shape, ht: false }, 'test')).toThrow(/\bht\b/);
   });
 });
 

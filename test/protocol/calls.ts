@@ -1,4 +1,5 @@
 import { lastSendOf, type ReuseInput } from '../../generator/reuse.js';
+import type { LowLatencyCall } from './low-latency-calls.js';
 
 /**
  * What a group of ranks may call. `dispatch`; `dispatchCached` along the routing of a handle;
@@ -10,7 +11,7 @@ import { lastSendOf, type ReuseInput } from '../../generator/reuse.js';
  * `dispatchLate` sends a result that goes to that dispatch or is gone, `combineLate` takes the input
  * buffer of the combine before it.
  */
-export type Call =
+export type HighThroughputCall =
   | 'dispatch'
   | 'dispatchCached'
   | 'dispatchResult'
@@ -25,7 +26,9 @@ export type Call =
   | 'dispatchLate'
   | 'combineLate';
 
-export const legalCalls: readonly Call[] = [
+export type Call = HighThroughputCall | LowLatencyCall;
+
+export const legalCalls: readonly HighThroughputCall[] = [
   'dispatch',
   'combineNewest',
   'combineOldest',
@@ -36,7 +39,7 @@ export const legalCalls: readonly Call[] = [
 ];
 
 /** What sends rows from what was received, or along a routing that was sent before. */
-export const moreCalls: readonly Call[] = [
+export const moreCalls: readonly HighThroughputCall[] = [
   ...legalCalls,
   'dispatchCached',
   'dispatchResult',
@@ -46,12 +49,16 @@ export const moreCalls: readonly Call[] = [
 /** What decides how long a result lives. */
 export type Lifetimes = Pick<ReuseInput, 'liveResults' | 'credit'>;
 
-export function isDispatch(call: Call): boolean {
+export function isDispatch(call: HighThroughputCall): boolean {
   return call.startsWith('dispatch');
 }
 
 /** Whether the host lets a group make `call` after `before`. */
-export function isLegal(before: readonly Call[], call: Call, lifetimes: Lifetimes): boolean {
+export function isLegal(
+  before: readonly HighThroughputCall[],
+  call: HighThroughputCall,
+  lifetimes: Lifetimes,
+): boolean {
   const numLive = Math.min(before.filter(isDispatch).length, lifetimes.liveResults);
   if (call === 'dispatch') return true;
   if (numLive === 0) return false;
@@ -61,7 +68,7 @@ export function isLegal(before: readonly Call[], call: Call, lifetimes: Lifetime
   return call !== 'readStale' && call !== 'combineLate' && call !== 'dispatchLate';
 }
 
-function isOldestBeingPulled(before: readonly Call[], numLive: number): boolean {
+function isOldestBeingPulled(before: readonly HighThroughputCall[], numLive: number): boolean {
   const last = before.findLast((earlier) => earlier !== 'read' && earlier !== 'write');
   const pullsNewest = last === 'combineNewest' || last === 'combineMixed';
   const pullsOldest = last === 'combineOldest' || last === 'combineAcross';
@@ -75,9 +82,9 @@ function isOldestBeingPulled(before: readonly Call[], numLive: number): boolean 
 export function* callSequences(
   length: number,
   lifetimes: Lifetimes,
-  alphabet: readonly Call[] = legalCalls,
-  before: readonly Call[] = [],
-): Generator<readonly Call[]> {
+  alphabet: readonly HighThroughputCall[] = legalCalls,
+  before: readonly HighThroughputCall[] = [],
+): Generator<readonly HighThroughputCall[]> {
   if (before.length === length) {
     yield before;
     return;

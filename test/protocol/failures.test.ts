@@ -1,12 +1,19 @@
 import { describe, expect, test } from 'vitest';
-import { numOutputBuffers, recvBuffersFor } from '../../generator/reuse.js';
-import { type Call, callSequences } from './calls.js';
+import {
+  llBuffersFor,
+  llRecvBuffersFor,
+  numOutputBuffers,
+  recvBuffersFor,
+} from '../../generator/reuse.js';
+import { type Call, callSequences, type HighThroughputCall } from './calls.js';
 import { exploreFailures, type FailureExploration, waitsOf } from './failures.js';
-import { type FailureMutation, type Model, programs } from './program.js';
+import { isLowLatency, type LowLatencyCall, lowLatencySequences } from './low-latency-calls.js';
+import type { FailureMutation, Model } from './model.js';
+import { programs } from './program.js';
 import type { Step } from './steps.js';
 
 const isLong = Number(process.env.EPGEN_TEST_SCALE ?? 1) > 1;
-const alphabet: readonly Call[] = [
+const alphabet: readonly HighThroughputCall[] = [
   'dispatch',
   'dispatchCached',
   'combineNewest',
@@ -16,7 +23,9 @@ const alphabet: readonly Call[] = [
 ];
 
 /** What the group calls after the reset: all words, both parities of the ready words, and rows. */
-const again: readonly Call[] = ['dispatch', 'read', 'combineOutput', 'combineNewest'];
+const again: readonly HighThroughputCall[] = ['dispatch', 'read', 'combineOutput', 'combineNewest'];
+
+const againLow: readonly LowLatencyCall[] = ['llDispatch', 'llUse', 'llCombine', 'llCombine'];
 
 function failing(ranks: number, channels: number, options: Partial<Model> = {}): Model {
   const { liveResults = 2, credit = false } = options;
@@ -40,7 +49,7 @@ function* explorations(
   { most = 1, triesAll = false } = {},
 ): Generator<FailureExploration> {
   const before = programs(model, calls);
-  const after = programs(model, again);
+  const after = programs(model, calls.some(isLowLatency) ? againLow : again);
   for (const givingUp of choices(waitsOf(before), most)) {
     yield exploreFailures({ model, before, after, givingUp, maxStates: 1e6, triesAll });
   }
@@ -84,7 +93,10 @@ describe('whichever waits give up, no stale word is taken and a reset leaves not
   );
 
   test('every order of all moves ends in the same states', () => {
-    for (const calls of [['dispatch'], ['dispatch', 'combineNewest']] satisfies Call[][]) {
+    for (const calls of [
+      ['dispatch'],
+      ['dispatch', 'combineNewest'],
+    ] satisfies HighThroughputCall[][]) {
       const reduced = [...explorations(failing(2, 1), calls)];
       const all = [...explorations(failing(2, 1), calls, { triesAll: true })];
       expect(all.map(({ violation }) => violation)).toEqual(all.map(() => undefined));
@@ -94,9 +106,14 @@ describe('whichever waits give up, no stale word is taken and a reset leaves not
 });
 
 describe('a broken protocol of giving up is found out', () => {
-  const fills: readonly Call[] = ['dispatch', 'combineOutput', 'combineOutput', 'combineOutput'];
+  const fills: readonly HighThroughputCall[] = [
+    'dispatch',
+    'combineOutput',
+    'combineOutput',
+    'combineOutput',
+  ];
 
-  test.each<[FailureMutation, number, readonly Call[], RegExp]>([
+  test.each<[FailureMutation, number, readonly HighThroughputCall[], RegExp]>([
     ['no check at start', 2, ['dispatch', 'dispatch'], /wrong: .*dispatch reads epoch/],
     ['no check at start', 2, ['dispatch', 'combineNewest', 'combineNewest'], /reads epoch/],
     ['no check before a combine succeeds', 2, fills, /wrong: .*combine writes epoch/],
@@ -128,5 +145,69 @@ describe('a broken protocol of giving up is found out', () => {
     for (const calls of callSequences(2, { liveResults: 2, credit: false }, alphabet)) {
       for (const { violation } of explorations(model, calls)) expect(violation).toBeUndefined();
     }
+  });
+});
+
+describe('low-latency calls that give up', () => {
+  const low = (ranks: number, hasCredit: boolean, options: Partial<Model> = {}): Model =>
+    failing(ranks, 1, {
+      llInFlight: 1,
+      numLlRecvBuffers: llRecvBuffersFor({ inFlight: 1, credit: hasCredit }),
+      numLlCountBuffers: llBuffersFor(1),
+      numLlOutputBuffers: llBuffersFor(1),
+      features: { hasLlCredit: hasCredit },
+      ...options,
+    });
+  const lowAlphabet: readonly LowLatencyCall[] = [
+    'llDispatch',
+    'llSend',
+    'llReceive',
+    'llCombine',
+    'llPublish',
+    'llPull',
+    'llUse',
+  ];
+
+  test.each<[number, number, boolean]>([
+    [2, isLong ? 4 : 3, false],
+    [2, isLong ? 4 : 3, true],
+    [3, isLong ? 2 : 1, false],
+    [3, isLong ? 2 : 1, true],
+  ])(
+    '%i ranks, sequences of length %i, credit %s: a reset leaves nothing behind',
+    (ranks, length, hasCredit) => {
+      const model = low(ranks, hasCredit);
+      const sum = { runs: 0, states: 0 };
+      for (const calls of lowLatencySequences(length, model, lowAlphabet)) {
+        for (const found of explorations(model, calls)) {
+          expect(found.violation).toBeUndefined();
+          expect(found.isFinished).toBe(true);
+          sum.runs += 1;
+          sum.states += found.numStates;
+        }
+      }
+      process.stdout.write(
+        `failures of low-latency calls, ${ranks} ranks, length ${length}, credit ${hasCredit}: ` +
+          `${sum.runs} explorations, ${sum.states} states, all finished\n`,
+      );
+    },
+  );
+
+  test.each<[FailureMutation, readonly Call[], RegExp]>([
+    ['no check at start', ['llDispatch', 'llDispatch'], /wrong: .*reads epoch/],
+    [
+      'no check before a combine succeeds',
+      ['llDispatch', 'llCombine', 'llCombine', 'llCombine'],
+      /wrong/,
+    ],
+    ['a rank gives up silently', ['llDispatch'], /stuck: rank/],
+    ['reset keeps ll_counts', ['llDispatch'], /wrong: .*send reads counts/],
+    ['reset keeps ll_started', ['llDispatch'], /wrong: .*send reads started/],
+    ['reset keeps ll_arrivals', ['llDispatch'], /wrong: /],
+    ['reset keeps ll_ready', ['llDispatch', 'llCombine'], /wrong: .*pull reads ready/],
+    ['reset keeps ll epochs', ['llDispatch'], /wrong: .*send reads epoch/],
+  ])('%s is found out, %j', (mutation, calls, what) => {
+    const found = [...explorations(low(2, true, { mutation }), calls)];
+    expect(found.flatMap(({ violation }) => violation?.at(-1) ?? []).join('\n')).toMatch(what);
   });
 });

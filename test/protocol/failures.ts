@@ -1,5 +1,5 @@
+import type { Model } from './model.js';
 import { type Precedence, precedenceOf } from './order.js';
-import type { Model } from './program.js';
 import type { RankProgram, Step } from './steps.js';
 import { describeStep } from './steps.js';
 
@@ -474,7 +474,7 @@ function isWait({ kind }: Step): boolean {
 }
 
 function isRows({ region }: Step): boolean {
-  return region === 'recv' || region === 'output';
+  return ['recv', 'output', 'll_recv', 'll_output'].includes(region);
 }
 
 function isCaller({ access }: Step): boolean {
@@ -532,6 +532,13 @@ function keptBy(mutation: Model['mutation'], region: Step['region']): boolean {
       return region === 'ready';
     case 'reset keeps arrivals':
       return region === 'arrivals';
+    case 'reset keeps ll_counts':
+    case 'reset keeps ll_started':
+    case 'reset keeps ll_arrivals':
+    case 'reset keeps ll_ready':
+      return region === mutation.slice('reset keeps '.length);
+    case 'reset keeps ll epochs':
+      return region === 'll_dispatch_epoch' || region === 'll_combine_epoch';
     case 'reset keeps epochs':
       return region === 'dispatch_epoch' || region === 'combine_epoch';
     default:

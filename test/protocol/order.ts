@@ -1,4 +1,4 @@
-import type { Model } from './program.js';
+import type { Model } from './model.js';
 import type { RankProgram, Step, Thread } from './steps.js';
 import { describeStep } from './steps.js';
 
@@ -210,7 +210,8 @@ class Ordering {
 
   private isSafe(earlier: Step, later: Step): boolean {
     // Later posts only add to what an await has seen, and a wait is for this very word.
-    if (earlier.kind === 'await') return this.model.mutation !== 'arrivals awaited exactly';
+    if (earlier.kind === 'await')
+      return this.model.mutation?.endsWith('arrivals awaited exactly') !== true;
     if (later.kind === 'wait' && later.version === earlier.version) return true;
     const closure = this.closureOf(later);
     const id = this.id(earlier);

@@ -1,10 +1,12 @@
 import { describe, expect, test } from 'vitest';
 import type { ReuseEdge } from '../../generator/reuse.js';
 import { numOutputBuffers, recvBuffersFor, reuseTable } from '../../generator/reuse.js';
-import { type Call, callSequences, moreCalls } from './calls.js';
+import { callSequences, type HighThroughputCall, moreCalls } from './calls.js';
 import { explore } from './explore.js';
+import type { Model, Mutation } from './model.js';
 import { meetingName, orderOf } from './order.js';
-import { type Model, type Mutation, programs } from './program.js';
+import { programs } from './program.js';
+import { expectSafe, expectTable, isLong, report, survey } from './survey.js';
 
 /** The protocol as the plan sizes it. */
 function planned(
@@ -14,59 +16,6 @@ function planned(
 ): Model {
   const numRecvBuffers = recvBuffersFor({ liveResults, credit });
   return { ranks, channels, liveResults, credit, numRecvBuffers, numOutputBuffers, ...options };
-}
-
-interface Survey {
-  readonly meetings: Map<string, number>;
-  readonly races: Map<string, string>;
-  readonly stuck: string[];
-  numSequences: number;
-  numSteps: number;
-}
-
-function survey(model: Model, sequences: Iterable<readonly Call[]>): Survey {
-  const result: Survey = {
-    meetings: new Map(),
-    races: new Map(),
-    stuck: [],
-    numSequences: 0,
-    numSteps: 0,
-  };
-  for (const calls of sequences) {
-    const order = orderOf(model, programs(model, calls));
-    result.numSequences += 1;
-    result.numSteps += order.numSteps;
-    result.stuck.push(...order.stuck.map((step) => `${calls.join(' ')}: ${step}`));
-    for (const [name, pair] of order.races) result.races.set(name, `${calls.join(' ')}: ${pair}`);
-    for (const [name, distance] of order.meetings) {
-      result.meetings.set(name, Math.min(distance, result.meetings.get(name) ?? distance));
-    }
-  }
-  return result;
-}
-
-const isLong = Number(process.env.EPGEN_TEST_SCALE ?? 1) > 1;
-
-function report(line: string): void {
-  process.stdout.write(`${line}\n`);
-}
-
-function expectSafe(model: Model, found: Survey): void {
-  expect(found.stuck).toEqual([]);
-  expect([...found.races]).toEqual([]);
-  report(
-    `protocol, ${model.ranks} ranks, ${model.liveResults} live results, credit ${model.credit}, ` +
-      `slotted ${model.isSlotted ?? false}: ` +
-      `${found.numSequences} sequences, ${found.numSteps} steps ordered`,
-  );
-}
-
-/**
- * The pairs that really meet are the table's edges, at the table's distances: no fewer, no more.
- */
-function expectTable(model: Model, found: Survey): void {
-  const table = reuseTable(model).map((edge) => [meetingName(edge), edge.distance] as const);
-  expect([...found.meetings].sort()).toEqual(table.sort());
 }
 
 describe('every interleaving of every call sequence of length 6', () => {
@@ -87,7 +36,12 @@ describe('every interleaving of every call sequence of length 6', () => {
     { liveResults: 3, credit: true },
   ])('3 ranks, $liveResults live results, credit $credit', (options) => {
     const model = planned(3, 1, options);
-    const alphabet: readonly Call[] = ['dispatch', 'combineOldest', 'combineNewest', 'read'];
+    const alphabet: readonly HighThroughputCall[] = [
+      'dispatch',
+      'combineOldest',
+      'combineNewest',
+      'read',
+    ];
     expectSafe(model, survey(model, callSequences(6, model, alphabet)));
   });
 });
@@ -113,14 +67,19 @@ describe('with routings used again and results sent on', () => {
     { liveResults: 3, credit: true },
   ])('3 ranks, $liveResults live results, credit $credit', (options) => {
     const model = planned(3, 1, options);
-    const alphabet: readonly Call[] = ['dispatch', 'dispatchCached', 'dispatchResult', 'read'];
+    const alphabet: readonly HighThroughputCall[] = [
+      'dispatch',
+      'dispatchCached',
+      'dispatchResult',
+      'read',
+    ];
     const found = survey(model, callSequences(6, model, alphabet));
     expectSafe(model, found);
   });
 });
 
 describe('state by state, which checks the ordering argument itself', () => {
-  test.each<[number, number, number, Partial<Model>, (readonly Call[])?]>([
+  test.each<[number, number, number, Partial<Model>, (readonly HighThroughputCall[])?]>([
     [2, 1, 4, {}],
     [2, 2, isLong ? 4 : 3, {}],
     [3, 1, isLong ? 3 : 2, {}],
@@ -153,7 +112,7 @@ describe('state by state, which checks the ordering argument itself', () => {
 describe('a broken protocol is found out', () => {
   const dispatch = 'dispatch' as const;
 
-  test.each<[string, Model, readonly Call[], string]>([
+  test.each<[string, Model, readonly HighThroughputCall[], string]>([
     [
       'one receive buffer fewer',
       { ...planned(2, 1), numRecvBuffers: 2 },
@@ -250,7 +209,7 @@ describe('a broken protocol is found out', () => {
     expect(explore(built).violation).toBeDefined();
   });
 
-  test.each<[string, Model, readonly Call[], string]>([
+  test.each<[string, Model, readonly HighThroughputCall[], string]>([
     [
       'credit words taken by relaxed loads',
       planned(2, 1, { credit: true, mutation: 'relaxed credit' }),
@@ -290,7 +249,7 @@ describe('a broken protocol is found out', () => {
 
 describe('each edge of the reuse table needs the wait that it names', () => {
   /** Between them they make every pair of the table meet. */
-  const sequences: readonly (readonly Call[])[] = [
+  const sequences: readonly (readonly HighThroughputCall[])[] = [
     ['dispatch', 'read', 'write', 'write', 'read', 'combineNewest'],
     ['dispatch', 'combineNewest', 'dispatch', 'dispatch', 'dispatch'],
     ['dispatch', 'combineOutput', 'combineOutput', 'combineOutput'],

@@ -27,7 +27,8 @@ const plain: Spec = {
   ...{ dtype: 'bf16', combineDtype: 'bf16', extraBytes: 0 },
   ...{ scaleBlock: 4, scaleDtype: 'f32', scaleLayout: 'row' },
   ht,
-  channels: { memory: { count: 2, placement: 'compact' } },
+  ll: false,
+  channels: { memory: { count: 2, placement: 'compact' }, ll: 'chip' },
 };
 const specs: Readonly<Record<string, Spec>> = {
   plain,
@@ -42,7 +43,7 @@ const specs: Readonly<Record<string, Spec>> = {
   slotted: {
     ...plain,
     extraBytes: 4,
-    channels: { memory: { count: 2, placement: 'slotted' } },
+    channels: { memory: { count: 2, placement: 'slotted' }, ll: 'chip' },
   },
 };
 

@@ -160,7 +160,7 @@ describe('a program that does not compile', () => {
     [
       'a mode that was not compiled in',
       'rank.lowLatencyDispatch({});',
-      "Property 'lowLatencyDispatch' does not exist",
+      'Expected a module with lowLatencyDispatch, which this one was built without: set ll in the spec',
     ],
     ['a graph of no function', 'group.capture({});', "Argument of type '{}' is not assignable"],
     [

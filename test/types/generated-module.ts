@@ -8,13 +8,22 @@ export interface ModuleFeatures {
   readonly worstTokens?: boolean;
   readonly expertMajor?: boolean;
   readonly placement?: 'compact' | 'slotted';
+  /** Undefined without low-latency calls. */
+  readonly ll?: LowLatencyFeatures;
+}
+
+/** What sets low-latency calls apart from those of plain bf16 rows. */
+export interface LowLatencyFeatures {
+  readonly dtype?: 'bf16' | 'fp8_e4m3';
+  readonly scaleDtype?: 'f32' | 'ue8m0';
+  readonly stats?: boolean;
 }
 
 /** What a generated `index.ts` looks like, for a spec of 8 ranks and top-8. */
 export function generatedModule(hidden: number, features: ModuleFeatures = {}): string {
   const { dtype = 'bf16', extraBytes = 0, topkIdx = 'i64', withoutTopk = false } = features;
   const { cached = false, worstTokens = false, placement = 'compact' } = features;
-  const { expertMajor = false } = features;
+  const { expertMajor = false, ll } = features;
   return `import * as runtime from 'epgen/runtime';
 
 export const spec = {
@@ -42,8 +51,8 @@ export const spec = {
     expertMajor: ${expertMajor},
     readyCounters: false,
   },
-  ll: false,
-  channels: { memory: { count: 16, stages: 'auto', placement: '${placement}' } },
+  ll: ${ll ? lowLatencyText(ll) : false},
+  channels: { memory: { count: 16, stages: 'auto', placement: '${placement}' }, ll: 'chip' },
 } as const;
 
 const region = { offset: 0, bytes: 0, stride: 0, numBuffers: 1 };
@@ -64,7 +73,7 @@ export type CombineCall = runtime.CombineCall<typeof spec>;
 export type Received = runtime.Received<typeof spec>;
 export type EnqueuedReceived = runtime.EnqueuedReceived<typeof spec>;
 export type Handle = runtime.Handle<typeof spec>;
-
+${ll ? LOW_LATENCY_TYPES : ''}
 export function openGroup(options: runtime.OpenGroupOptions = {}): Promise<Group> {
   return runtime.openModule(
     {
@@ -94,11 +103,39 @@ export function openGroup(options: runtime.OpenGroupOptions = {}): Promise<Group
           numRecvTokens: 0,
           numTokensPerExpert: 0,
         },
-      },
+      },${ll ? LOW_LATENCY_HANDLE : ''}
       url: import.meta.url,
     },
     options,
   );
 }
 `;
+}
+
+const LOW_LATENCY_TYPES = ['DispatchCall', 'CombineCall', 'Received', 'Combined', 'Handle']
+  .map((name) => `export type LowLatency${name} = runtime.LowLatency${name}<typeof spec>;\n`)
+  .join('');
+
+const LOW_LATENCY_HANDLE = `
+      llHandle: {
+        headerBytes: 0,
+        fields: { dispatchEpoch: 0, combineEpoch: 4, numTokensPerExpert: 0, layoutRange: 0 },
+      },`;
+
+function lowLatencyText({
+  dtype = 'bf16',
+  scaleDtype = 'f32',
+  stats = false,
+}: LowLatencyFeatures): string {
+  return `{
+    maxTokensPerRank: 128,
+    inFlight: 2,
+    credit: false,
+    dtype: '${dtype}',
+    scaleDtype: '${scaleDtype}',
+    scaleLayout: 'row',
+    roundScales: false,
+    stats: ${stats},
+    combineDtype: 'bf16',
+  }`;
 }
