@@ -37,8 +37,9 @@ export function llDispatchShared(shape: LlDispatchSharedShape): RecordLayout {
               note: '[stage] the row has come',
             } as const,
           ]),
-      word('totals', numExperts, '[expert] tokens of the call that chose it'),
       word('earlier', numExperts, '[expert] tokens before the current one that chose it'),
+      word('later', numExperts, "[expert] tokens from the block's first one on that chose it"),
+      word('received', numExperts, '[source][local expert] tokens that come'),
       word(
         'ahead',
         numStages * numRanks * numTopk,

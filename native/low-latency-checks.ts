@@ -118,11 +118,13 @@ type CheckedOut<S extends Spec, T> = T extends Tensor
   : Tensor<'bf16', readonly [number, S['hidden']]> | null | undefined;
 
 /** The hook that a call of the type C asks for. */
-type HookOf<C> = 'returnRecvHook' extends keyof C
-  ? HookWhere<C['returnRecvHook']>
-  : [C] extends [never]
-    ? RecvHook | null
-    : null;
+type HookOf<C> = [C] extends [never]
+  ? RecvHook | null
+  : C extends unknown
+    ? 'returnRecvHook' extends keyof C
+      ? HookWhere<C['returnRecvHook']>
+      : null
+    : never;
 
 type HookWhere<Asked> = [Asked] extends [true]
   ? RecvHook

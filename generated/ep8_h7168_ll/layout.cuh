@@ -113,7 +113,7 @@ namespace ll_dispatch {
 constexpr uint32_t kNumStages = 2;
 constexpr uint32_t kNumWarps = 8;
 constexpr uint32_t kNumThreads = 256;
-constexpr uint32_t kSharedBytes = 17408;
+constexpr uint32_t kSharedBytes = 18432;
 static_assert(kSharedBytes <= kSharedBytesLimit,
               "llDispatch.sharedBytes must be at most sharedBytesLimit: a block can have no more");
 }  // namespace ll_dispatch
@@ -264,8 +264,9 @@ static_assert(sizeof(LlHandleHeader) == 2304, "layout drift: LlHandleHeader");
 struct alignas(128) LlDispatchShared {
     alignas(128) uint8_t stages[14336];  // [stage][row] as it travels
     uint32_t scales[112];                // [stage][word] scales of the row
-    uint32_t totals[256];                // [expert] tokens of the call that chose it
     uint32_t earlier[256];               // [expert] tokens before the current one that chose it
+    uint32_t later[256];                 // [expert] tokens from the block's first one on that chose it
+    uint32_t received[256];              // [source][local expert] tokens that come
     uint32_t ahead[128];                 // [stage][source][k] rows that the source has before this one at the expert
     uint32_t aborted[2];                 // [stage] threads that gave up
     uint32_t bad_choice;                 // first selection that names no expert
@@ -273,12 +274,13 @@ struct alignas(128) LlDispatchShared {
 };
 static_assert(offsetof(LlDispatchShared, stages) == 0, "layout drift: LlDispatchShared.stages");
 static_assert(offsetof(LlDispatchShared, scales) == 14336, "layout drift: LlDispatchShared.scales");
-static_assert(offsetof(LlDispatchShared, totals) == 14784, "layout drift: LlDispatchShared.totals");
-static_assert(offsetof(LlDispatchShared, earlier) == 15808, "layout drift: LlDispatchShared.earlier");
-static_assert(offsetof(LlDispatchShared, ahead) == 16832, "layout drift: LlDispatchShared.ahead");
-static_assert(offsetof(LlDispatchShared, aborted) == 17344, "layout drift: LlDispatchShared.aborted");
-static_assert(offsetof(LlDispatchShared, bad_choice) == 17352, "layout drift: LlDispatchShared.bad_choice");
-static_assert(offsetof(LlDispatchShared, is_last) == 17356, "layout drift: LlDispatchShared.is_last");
+static_assert(offsetof(LlDispatchShared, earlier) == 14784, "layout drift: LlDispatchShared.earlier");
+static_assert(offsetof(LlDispatchShared, later) == 15808, "layout drift: LlDispatchShared.later");
+static_assert(offsetof(LlDispatchShared, received) == 16832, "layout drift: LlDispatchShared.received");
+static_assert(offsetof(LlDispatchShared, ahead) == 17856, "layout drift: LlDispatchShared.ahead");
+static_assert(offsetof(LlDispatchShared, aborted) == 18368, "layout drift: LlDispatchShared.aborted");
+static_assert(offsetof(LlDispatchShared, bad_choice) == 18376, "layout drift: LlDispatchShared.bad_choice");
+static_assert(offsetof(LlDispatchShared, is_last) == 18380, "layout drift: LlDispatchShared.is_last");
 static_assert(sizeof(LlDispatchShared) == ll_dispatch::kSharedBytes, "layout drift: LlDispatchShared");
 
 /// Shared memory of a low-latency combine block.

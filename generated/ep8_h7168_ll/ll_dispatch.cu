@@ -180,33 +180,35 @@ EPGEN_DEVICE bool publishes_counts() { return block_idx() < kNumRanks; }
 
 /// Notes the first selection that names no expert.
 EPGEN_DEVICE void find_bad_choice(const TokenChoices& choices, uint32_t token_idx, Smem smem) {
+    uint32_t bad_choice = kNoToken;
     EPGEN_UNROLL
-    for (uint32_t k = 0; k < kNumTopk; ++k) {
+    for (uint32_t k = kNumTopk; k-- > 0;) {
         const bool is_bad = expert_of(choices.expert[k]) == kNoExpert && choices.expert[k] != -1;
-        if (is_bad) red_min_shared(EPGEN_FIELD(smem, bad_choice), token_idx * kNumTopk + k);
+        if (is_bad) bad_choice = token_idx * kNumTopk + k;
     }
+    if (bad_choice != kNoToken) red_min_shared(EPGEN_FIELD(smem, bad_choice), bad_choice);
 }
 
 /// Counts a token at each expert that it chose, once where it chose one several times.
-EPGEN_DEVICE void count_token(const TokenChoices& choices, Smem smem, bool in_totals, bool is_earlier) {
+EPGEN_DEVICE void count_token(const TokenChoices& choices, shared<uint32_t> counts) {
+    uint32_t expert[kNumTopk];
     EPGEN_UNROLL
     for (uint32_t k = 0; k < kNumTopk; ++k) {
-        const uint32_t expert = expert_of(choices.expert[k]);
-        bool is_first = expert != kNoExpert;
+        expert[k] = expert_of(choices.expert[k]);
+        bool is_first = expert[k] != kNoExpert;
         EPGEN_UNROLL
-        for (uint32_t j = 0; j < k; ++j) is_first = is_first && choices.expert[j] != choices.expert[k];
-        if (is_first && in_totals) red_add_shared(EPGEN_FIELD(smem, totals) + expert, 1);
-        if (is_first && is_earlier) red_add_shared(EPGEN_FIELD(smem, earlier) + expert, 1);
+        for (uint32_t j = 0; j < k; ++j) is_first = is_first && expert[j] != expert[k];
+        if (is_first) red_add_shared(counts + expert[k], 1);
     }
 }
 
-/// Counts the tokens before this block's first one, and those of the whole call where the block tells ranks. Every
-/// block counts for itself: cheaper than waiting for other blocks, which might not be resident yet. `choices` are those
-/// of token thread_idx().
+/// Counts the tokens before this block's first one, and the others apart where the block tells ranks. Every block counts
+/// for itself: cheaper than waiting for other blocks, which might not be resident yet. `choices` are those of token
+/// thread_idx().
 EPGEN_DEVICE void count_tokens(const LlDispatchArgs& args, Smem smem, TokenChoices choices, uint32_t first_own_token) {
     const uint32_t end = publishes_counts() ? args.num_tokens : first_own_token;
     for (uint32_t token_idx = thread_idx(); token_idx < end; token_idx += kNumThreads) {
-        count_token(choices, smem, publishes_counts(), token_idx < first_own_token);
+        count_token(choices, token_idx < first_own_token ? EPGEN_FIELD(smem, earlier) : EPGEN_FIELD(smem, later));
         if (block_idx() == 0) find_bad_choice(choices, token_idx, smem);
         choices = load_choices(args, token_idx + kNumThreads);
     }
@@ -219,7 +221,8 @@ EPGEN_DEVICE void publish_counts(const Call& call, const LlDispatchArgs& args, S
         const auto control = peer_region(args.windows, peer_idx, kLlControl);
         const auto counts = EPGEN_FIELD(control, counts) + uint64_t{word_idx(call, args.rank_idx)} * kNumExperts;
         for (uint32_t expert = thread_idx(); expert < kNumExperts; expert += kNumThreads) {
-            st_relaxed_sys(counts + expert, pack_word(ld(EPGEN_FIELD(smem, totals) + expert), call.epoch));
+            const uint32_t num_tokens = ld(EPGEN_FIELD(smem, earlier) + expert) + ld(EPGEN_FIELD(smem, later) + expert);
+            st_relaxed_sys(counts + expert, pack_word(num_tokens, call.epoch));
         }
     }
 }
@@ -250,7 +253,7 @@ EPGEN_DEVICE bool await_counts(const Call& call, const LlDispatchArgs& args, Sme
 EPGEN_DEVICE void count_own(const LlDispatchArgs& args, Smem smem, uint32_t stage_idx, uint32_t expert, uint32_t first,
                             uint32_t end) {
     for (uint32_t token_idx = first + lane_idx(); token_idx < end; token_idx += kWarpSize) {
-        count_token(load_choices(args, token_idx), smem, /*in_totals=*/false, /*is_earlier=*/true);
+        count_token(load_choices(args, token_idx), EPGEN_FIELD(smem, earlier));
     }
     sync_warp();
     if (expert == kNoExpert) return;
@@ -336,8 +339,8 @@ EPGEN_DEVICE bool is_live(const Call& call, Smem smem) {
 /// behind a call that is given up reads no rows.
 EPGEN_DEVICE void clear(const Call& call, const LlDispatchArgs& args, Smem smem) {
     for (uint32_t expert = thread_idx(); expert < kNumExperts; expert += kNumThreads) {
-        st(EPGEN_FIELD(smem, totals) + expert, 0);
         st(EPGEN_FIELD(smem, earlier) + expert, 0);
+        st(EPGEN_FIELD(smem, later) + expert, 0);
     }
     if (thread_idx() == 0) st(EPGEN_FIELD(smem, bad_choice), kNoToken);
     if (block_idx() != 0) return;
@@ -453,8 +456,7 @@ EPGEN_DEVICE bool await_arrivals(const Call& call, const LlDispatchArgs& args) {
     return true;
 }
 
-/// Reads how many tokens every rank sends to this rank's experts, as [source][local expert], in the place of the totals
-/// that were told. All warps but the one that waits for the rows do.
+/// Reads how many tokens every rank sends to this rank's experts. All warps but the one that waits for the rows do.
 EPGEN_DEVICE bool read_counts(const Call& call, const LlDispatchArgs& args, Smem smem) {
     const auto control = local_region(args.windows, args.rank_idx, kLlControl);
     bool ok = true;
@@ -465,7 +467,7 @@ EPGEN_DEVICE bool read_counts(const Call& call, const LlDispatchArgs& args, Smem
         const Site site{Phase::expert_counts, static_cast<int32_t>(source), -1};
         const auto count = wait_relaxed_sys(call, site, word, HasEpoch{call.epoch});
         ok = count.ok;
-        st(EPGEN_FIELD(smem, totals) + i, word_value(count.value));
+        st(EPGEN_FIELD(smem, received) + i, word_value(count.value));
     }
     return ok;
 }
@@ -477,8 +479,8 @@ EPGEN_DEVICE void write_layout(const LlDispatchArgs& args, Smem smem) {
         const uint32_t source = i / kNumLocalExperts;
         const uint32_t expert = i % kNumLocalExperts;
         uint32_t first = 0;
-        for (uint32_t s = 0; s < source; ++s) first += ld(EPGEN_FIELD(smem, totals) + (s * kNumLocalExperts + expert));
-        const uint32_t num_rows = ld(EPGEN_FIELD(smem, totals) + i);
+        for (uint32_t s = 0; s < source; ++s) first += ld(EPGEN_FIELD(smem, received) + (s * kNumLocalExperts + expert));
+        const uint32_t num_rows = ld(EPGEN_FIELD(smem, received) + i);
         st(EPGEN_FIELD(handle, layout_range) + (expert * kNumRanks + source),
            static_cast<int64_t>(uint64_t{first} << 32 | num_rows));
         if (source + 1 < kNumRanks) continue;
