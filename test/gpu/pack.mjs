@@ -80,7 +80,7 @@ function fromDist(path) {
 /** Test files under test/, without `.ts`. */
 function testFiles() {
   const files = ['kernels', 'native', 'gpu/suites'].flatMap((folder) =>
-    readdirSync(join(root, 'test', folder))
+    readdirSync(join(root, 'test', folder), { recursive: true })
       .filter((name) => name.endsWith('.test.ts'))
       .map((name) => `${folder}/${name.slice(0, -'.ts'.length)}`),
   );

@@ -62,6 +62,10 @@ describe('a program that compiles', () => {
       'const { hook } = rank.lowLatencyDispatch({ x, topkIdx, returnRecvHook: true }); hook(); const combined = rank.lowLatencyCombine({ x: y, topkWeights, handle, returnRecvHook: true }); combined.hook();',
     ],
     [
+      'a hook that some ranks ask for',
+      'const [first] = group.lowLatencyDispatch([{ x, topkIdx, returnRecvHook: true }, { x, topkIdx }]); first?.hook?.();',
+    ],
+    [
       'a hook that may be asked for',
       'declare const asks: boolean; const { hook } = rank.lowLatencyDispatch({ x, topkIdx, returnRecvHook: asks }); hook?.();',
     ],

@@ -326,16 +326,6 @@ void run_without_last_rank(Rig& rig, epgen::Op op, uint32_t grid) {
     rig.reset(40);
 }
 
-uint32_t most_resident_blocks(const epgen::KernelEntry& entry) {
-    int blocks = 0, multiprocessors = 0;
-    CHECK_CUDA(cudaFuncSetAttribute(entry.loopback_function, cudaFuncAttributeMaxDynamicSharedMemorySize,
-                                    entry.shared_bytes));
-    CHECK_CUDA(cudaOccupancyMaxActiveBlocksPerMultiprocessor(&blocks, entry.loopback_function, entry.num_threads,
-                                                             entry.shared_bytes));
-    CHECK_CUDA(cudaDeviceGetAttribute(&multiprocessors, cudaDevAttrMultiProcessorCount, 0));
-    return blocks * multiprocessors;
-}
-
 void run_all(uint32_t max_tokens) {
     constexpr uint32_t kAll = spec::kNumChannels;
     constexpr uint32_t kFew = spec::kNumChannels > 1 ? spec::kNumChannels - 1 : 1;

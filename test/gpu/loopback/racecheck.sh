@@ -1,11 +1,11 @@
 #!/bin/bash
-# Runs racecheck on the loopback program: racecheck.sh <folder of built programs>
+# Runs racecheck on a loopback program: racecheck.sh <folder of built programs> [loopback]
 #
 # Exits with 0 when the program passes and racecheck reports nothing but the one pair that it can't follow (README.md).
 set -uo pipefail
 output=$(mktemp)
 trap 'rm -f "$output"' EXIT
-cd "$1" && compute-sanitizer --tool racecheck --print-limit 10000 ./loopback-program --deadline-ms 100000 | tee "$output"
+cd "$1" && compute-sanitizer --tool racecheck --print-limit 10000 "./${2:-loopback}-program" --deadline-ms 100000 | tee "$output"
 passed=${PIPESTATUS[0]}
 awk '
   /Race reported between/ { read = $0; getline; all++

@@ -59,13 +59,24 @@ struct RankMemory {
 /// What every byte that a call may write holds before it.
 constexpr int kPoison = 0xa5;
 
+/// Blocks of a loopback kernel that this GPU runs at a time.
+inline uint32_t most_resident_blocks(const epgen::KernelEntry& entry) {
+    int blocks = 0, multiprocessors = 0;
+    CHECK_CUDA(cudaFuncSetAttribute(entry.loopback_function, cudaFuncAttributeMaxDynamicSharedMemorySize,
+                                    entry.shared_bytes));
+    CHECK_CUDA(cudaOccupancyMaxActiveBlocksPerMultiprocessor(&blocks, entry.loopback_function, entry.num_threads,
+                                                             entry.shared_bytes));
+    CHECK_CUDA(cudaDeviceGetAttribute(&multiprocessors, cudaDevAttrMultiProcessorCount, 0));
+    return blocks * multiprocessors;
+}
+
 class Rig {
 public:
     /// `max_tokens` of each rank; a spec that plans for more is given no more memory for inputs than that.
     explicit Rig(uint32_t max_tokens) : max_tokens(max_tokens) {
         for (RankMemory& rank : ranks) {
             rank.window = device_memory<std::byte>(spec::kWindowBytes);
-            rank.lonely_window = device_memory<std::byte>(sizeof(spec::Control));
+            rank.lonely_window = device_memory<std::byte>(epgen::module().control_bytes);
             rank.x = device_memory<uint8_t>(size_t{max_tokens} * spec::kRowBytes);
             rank.topk_idx = device_memory<int64_t>(size_t{max_tokens} * spec::kNumTopk);
             rank.topk_weights = device_memory<uint32_t>(size_t{max_tokens} * spec::kNumTopk);
@@ -88,11 +99,10 @@ public:
 
     /// Makes all control words those of a group that has made `epoch` calls, and forgets faults.
     void reset(uint32_t epoch) {
-        std::vector<std::byte> control(spec::kControl.offset_bytes + sizeof(spec::Control));
+        std::vector<std::byte> control(epgen::module().control_bytes);
         epgen::module().reset_control(control.data(), epoch);
-        control.erase(control.begin(), control.begin() + spec::kControl.offset_bytes);
         for (RankMemory& rank : ranks) {
-            upload(rank.window + spec::kControl.offset_bytes, control);
+            upload(rank.window, control);
             upload(rank.lonely_window, control);
             std::memset(rank.fault, 0, sizeof(epgen::FaultRecord));
         }

@@ -1,8 +1,8 @@
 #!/bin/bash
 # Everything that one GPU can tell, and two of a device that fails: run.sh <folder of built programs> <folder for results>
 #
-# pack.sh makes the folder: loopback-program, rounding-program, failures-program, ready-*-program and loopback programs of
-# other specs, ep*-program. Needs a driver; compute-sanitizer, cuobjdump, Node or a second GPU only for the steps that say so. Writes
+# pack.sh makes the folder: loopback-program, low-latency*-program, rounding-program, failures-program, ready-*-program and
+# loopback programs of other specs, ep*-program. Needs a driver; compute-sanitizer, cuobjdump, Node or a second GPU only for the steps that say so. Writes
 # single-gpu.json, and one text file a step with the whole output. A step that can't run is listed with the reason. Exits
 # with 0 when no step failed.
 set -uo pipefail
@@ -48,8 +48,12 @@ not_run() {
     {\"name\": $(quoted "$1"), \"notRun\": $(quoted "$2")}"
 }
 
+# The step of a tool that runs a program.
+named() { if [ "$2" = loopback ]; then echo "$1"; else echo "$1-$2"; fi; }
+
 passed='[0-9]+ passed, [0-9]+ failed'
 step loopback 60 "$passed" ./loopback-program
+for name in low-latency low-latency-fp8; do step "$name" 60 "$passed" "./$name-program"; done
 for program in "$built"/ep*-program; do
   [ -e "$program" ] || continue
   name=$(basename "$program" -program)
@@ -58,15 +62,17 @@ done
 
 limit=${EPGEN_SANITIZER_LIMIT:-120}
 if has compute-sanitizer; then
-  for tool in memcheck synccheck; do
-    step $tool "$limit" "SUMMARY|$passed" compute-sanitizer --tool $tool --error-exitcode 9 \
-      ./loopback-program --deadline-ms 100000
+  for name in loopback low-latency low-latency-fp8; do
+    for tool in memcheck synccheck; do
+      step "$(named $tool $name)" "$limit" "SUMMARY|$passed" compute-sanitizer --tool $tool --error-exitcode 9 \
+        "./$name-program" --deadline-ms 100000
+    done
+    step "$(named racecheck $name)" "$limit" "SUMMARY|^racecheck:|$passed" "$here/racecheck.sh" "$built" "$name"
   done
-  step racecheck "$limit" "SUMMARY|^racecheck:|$passed" "$here/racecheck.sh" "$built"
 else
   for tool in memcheck synccheck racecheck; do not_run $tool "no compute-sanitizer on PATH"; done
 fi
-step rounding 60 'differ' ./rounding-program
+step rounding 120 'differ' ./rounding-program
 for placement in compact slotted; do
   step "ready-$placement" 60 'sources|followers|calls' "./ready-$placement-program"
 done
@@ -80,7 +86,7 @@ fi
 
 # Only the ordering instructions, as sass-check.mjs takes them: on a machine without Node they are checked elsewhere.
 list_sass() {
-  for program in "$built"/loopback-program "$built"/ep*-program; do cuobjdump --dump-sass "$program"; done |
+  for program in "$built"/{loopback,low-latency*,ep*}-program; do cuobjdump --dump-sass "$program"; done |
     grep -E 'Function :|STRONG|MEMBAR|FENCE|UBLKCP|CCTL|SYNCS|UTMACMDFLUSH|DEPBAR|CONSTANT|\.NC|MULTIMEM'
 }
 if has cuobjdump && list_sass >"$results/sass.txt" && [ -s "$results/sass.txt" ]; then

@@ -17,6 +17,16 @@ export function gpuSpec(ranks: number): SpecInput {
   };
 }
 
+/** The same for low-latency calls. */
+export function lowLatencyGpuSpec(ranks: number, ll: object = {}): SpecInput {
+  return {
+    ...gpuSpec(ranks),
+    ht: { maxTokensPerRank: 32, liveResults: 2 },
+    ll: { maxTokensPerRank: 64, inFlight: 2, ...ll },
+    arenaBytes: 2 ** 26,
+  };
+}
+
 export function inputsOf(
   spec: Spec,
   pattern: RoutingPattern,
