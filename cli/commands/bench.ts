@@ -4,8 +4,10 @@ import { join, relative, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { Command } from 'commander';
 import { EpgenError, EpgenToolError, EpgenUnsupportedError } from '../../generator/errors.js';
-import { bench, resultFileName } from '../../native/bench/bench.js';
+import { type BenchResult, bench, resultFileName } from '../../native/bench/bench.js';
 import { sourcesOf } from '../../native/bench/git-state.js';
+import { benchLowLatency, type LowLatencyBenchResult } from '../../native/bench/low-latency.js';
+import { lowLatencyReportLines } from '../../native/bench/low-latency-report.js';
 import { reportLines } from '../../native/bench/report.js';
 import type { Sizes, Spec } from '../../native/spec-types.js';
 import type { Context } from '../main.js';
@@ -14,6 +16,7 @@ import { selectSpecs } from '../select-specs.js';
 
 interface BenchOptions {
   readonly backend: string;
+  readonly lowLatency?: boolean;
   readonly tokens?: number;
   readonly windows?: number;
   readonly rounds?: number;
@@ -27,6 +30,7 @@ export function define(command: Command, { output }: Context): void {
   command
     .argument('<spec>', 'spec file, or name in specs/, that was built for cuda')
     .option('--backend <name>', 'cuda; an emulated machine is refused', 'cuda')
+    .option('--low-latency', 'low-latency calls; default: of 1, 16, 64, 128 and 256 tokens a rank')
     .option('--tokens <n>', 'tokens a rank (default: ht.maxTokensPerRank)', Number)
     .option('--windows <n>', 'fresh routings, 3 or more (default: 5)', Number)
     .option('--rounds <n>', 'timed calls of each operation a window (default: 20)', Number)
@@ -51,20 +55,38 @@ async function run(name: string, options: BenchOptions, output: Output): Promise
       { code: 'EPGEN_ARGUMENT', hint: 'Commit them, or record that they differ: --allow-dirty' },
     );
   }
-  const result = await bench({
+  const input = {
     ...{ spec, sizes, addonPath, sources },
     probePath: options.probe === undefined ? undefined : resolve(options.probe),
-    numTokens: options.tokens,
     numWindows: options.windows,
     numRounds: options.rounds,
     seed: options.seed,
     command: ['epgen', ...process.argv.slice(2)].join(' '),
-  });
-  await mkdir(options.out, { recursive: true });
-  const path = join(options.out, resultFileName(result));
+  };
+  const { tokens: numTokens } = options;
+  if (options.lowLatency === true) {
+    const result = await benchLowLatency({
+      ...input,
+      ...(numTokens && { numTokens: [numTokens] }),
+    });
+    await tell(output, options.out, result, lowLatencyReportLines(result));
+  } else {
+    const result = await bench({ ...input, numTokens });
+    await tell(output, options.out, result, reportLines(result));
+  }
+}
+
+async function tell(
+  output: Output,
+  folder: string,
+  result: BenchResult | LowLatencyBenchResult,
+  lines: readonly string[],
+): Promise<void> {
+  await mkdir(folder, { recursive: true });
+  const path = join(folder, resultFileName(result));
   await writeFile(path, `${JSON.stringify(result)}\n`);
   output.record({ event: 'benched', path, ...result });
-  for (const line of reportLines(result)) output.line(line);
+  for (const line of lines) output.line(line);
   output.line();
   output.line(`wrote ${relative('', path)}`);
 }

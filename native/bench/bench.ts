@@ -1,13 +1,15 @@
 // One run of the benchmark: the wire's limit, then the operations, then everything that was seen.
-import { execFileSync } from 'node:child_process';
-import { createHash } from 'node:crypto';
-import { readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
-import os from 'node:os';
-import type { RawAddon, RawDevice } from '../addon-types.js';
-import { EpgenArgumentError, EpgenToolError, EpgenUnsupportedError } from '../errors.js';
+import { EpgenArgumentError } from '../errors.js';
 import type { Sizes, Spec } from '../spec-types.js';
 import type { Sources } from './git-state.js';
+import {
+  devicesFor,
+  loadCuda,
+  type Machine,
+  type MeasuredAddon,
+  machineOf,
+  measuredAddon,
+} from './machine.js';
 import {
   OPERATIONS,
   type OperationTimes,
@@ -44,7 +46,7 @@ export interface BenchResult {
   readonly dirty: readonly string[];
   readonly spec: Spec;
   readonly specHash: string;
-  readonly addon: { readonly path: string; readonly sha256: string; readonly arch: string };
+  readonly addon: MeasuredAddon;
   readonly machine: Machine;
   readonly numTokens: number;
   readonly note: string;
@@ -52,17 +54,6 @@ export interface BenchResult {
   /** Null where no probe was given. */
   readonly wire: Wire | null;
   readonly windows: readonly Window[];
-}
-
-interface Machine {
-  readonly cpu: string;
-  readonly numCores: number;
-  readonly kernel: string;
-  readonly node: string;
-  /** As nvidia-smi tells; null where it is not installed. */
-  readonly driver: string | null;
-  readonly clocks: readonly string[];
-  readonly gpus: readonly { readonly ordinal: number; readonly name: string }[];
 }
 
 const NUM_WINDOWS = 5;
@@ -107,11 +98,7 @@ export async function bench(input: BenchInput): Promise<BenchResult> {
     dirty: input.sources?.dirty ?? [],
     spec,
     specHash: addon.specHash,
-    addon: {
-      path: addonPath,
-      sha256: createHash('sha256').update(readFileSync(addonPath)).digest('hex'),
-      arch: addon.arch,
-    },
+    addon: measuredAddon(addonPath, addon),
     machine: machineOf(devices),
     numTokens,
     note: NOTE,
@@ -122,63 +109,17 @@ export async function bench(input: BenchInput): Promise<BenchResult> {
 }
 
 /** The result's file name: the day, the spec and the GPUs. */
-export function resultFileName({ date, spec, machine }: BenchResult): string {
+export function resultFileName({
+  date,
+  spec,
+  machine,
+}: Pick<BenchResult, 'date' | 'spec' | 'machine'>): string {
   const gpu = (machine.gpus[0]?.name ?? 'gpu').replace(/^NVIDIA /, '').replace(/[^\w]+/g, '-');
   return `${date.slice(0, 10)}-bench-${spec.name}-${spec.ranks}x${gpu}.json`;
 }
 
-function loadCuda(path: string): RawAddon {
-  let addon: RawAddon;
-  try {
-    addon = createRequire(import.meta.url)(path) as RawAddon;
-  } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new EpgenToolError(`Expected to load ${path}, but Node could not: ${reason}`, {
-      cause: error,
-    });
-  }
-  if (addon.backend === 'cuda') return addon;
-  throw new EpgenUnsupportedError(
-    `Expected an addon of the cuda backend but ${path} is of ${addon.backend}: times of an emulated machine mean nothing`,
-  );
-}
-
-function devicesFor({ name, ranks }: Spec, addon: RawAddon): readonly RawDevice[] {
-  const probe = addon.probe();
-  const devices = probe?.devices ?? [];
-  const reason = probe?.reason;
-  if (devices.length >= ranks) return devices.slice(0, ranks);
-  const found = devices.length === 0 ? `none${reason ? `: ${reason}` : ''}` : `${devices.length}`;
-  throw new EpgenUnsupportedError(
-    `Expected ${ranks} GPUs, one for each rank of ${name}, but found ${found}`,
-    { hint: 'A benchmark runs on GPUs only; run it where they are.' },
-  );
-}
-
-function machineOf(gpus: readonly RawDevice[]): Machine {
-  const [first] = os.cpus();
-  return {
-    cpu: first?.model.trim() ?? 'unknown',
-    numCores: os.cpus().length,
-    kernel: os.release(),
-    node: process.version,
-    driver: nvidiaSmi('driver_version')[0] ?? null,
-    clocks: nvidiaSmi('clocks.sm,clocks.mem'),
-    gpus,
-  };
-}
-
-function nvidiaSmi(fields: string): string[] {
-  try {
-    const args = [`--query-gpu=${fields}`, '--format=csv,noheader'];
-    const stdio: ['ignore', 'pipe', 'ignore'] = ['ignore', 'pipe', 'ignore'];
-    return execFileSync('nvidia-smi', args, { encoding: 'utf8', stdio }).trim().split('\n');
-  } catch {
-    return [];
-  }
-}
-
-function wholeBetween(
+/** A whole number of at least `least`, or the default. */
+export function wholeBetween(
   flag: string,
   value: number | undefined,
   fallback: number,

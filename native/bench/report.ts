@@ -31,7 +31,7 @@ export function reportLines(result: BenchResult): string[] {
     `${spec.name}: ${spec.ranks} × ${gpu}, driver ${machine.driver ?? 'unknown'}`,
     `${numTokens} tokens a rank, top-${spec.topk} of ${spec.experts}, uniform; ${windows.length} routings of ${numRounds} rounds`,
     '',
-    ...table(['', 'MB out', 'µs', 'windows', 'GB/s', 'of wire'], rows),
+    ...table(1, ['', 'MB out', 'µs', 'windows', 'GB/s', 'of wire'], rows),
     '',
     'µs: slowest rank, median of the windows; MB and GB/s: what leaves a rank.',
     ...(wire === null ? ['The wire was not measured: no --probe was given.'] : []),
@@ -47,14 +47,18 @@ function spread({ min, max }: Spread): string {
   return `${min.toFixed(1)}–${max.toFixed(1)}`;
 }
 
-/** The first column left, the others right. */
-function table(titles: readonly string[], rows: readonly (readonly string[])[]): string[] {
+/** The first columns left, the others right. */
+export function table(
+  numLeft: number,
+  titles: readonly string[],
+  rows: readonly (readonly string[])[],
+): string[] {
   const widths = titles.map((title, i) =>
     Math.max(title.length, ...rows.map((row) => row[i]?.length ?? 0)),
   );
   return [titles, ...rows].map((row) =>
     row
-      .map((cell, i) => (i === 0 ? cell.padEnd(widths[i] ?? 0) : cell.padStart(widths[i] ?? 0)))
+      .map((cell, i) => (i < numLeft ? cell.padEnd(widths[i] ?? 0) : cell.padStart(widths[i] ?? 0)))
       .join('  ')
       .trimEnd(),
   );

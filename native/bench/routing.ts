@@ -8,6 +8,8 @@ export interface BenchRouting {
   readonly topkWeights: Float32Array;
   /** Rows that leave the rank for others. */
   readonly numRemoteRows: number;
+  /** Selections of experts on other ranks. */
+  readonly numRemoteSelections: number;
 }
 
 export interface RoutingShape {
@@ -29,6 +31,7 @@ export function uniformRouting(
   const topkIdx = new BigInt64Array(numTokens * topk);
   const topkWeights = new Float32Array(numTokens * topk);
   let numRemoteRows = 0;
+  let numRemoteSelections = 0;
   for (let tokenIdx = 0; tokenIdx < numTokens; tokenIdx++) {
     let mask = 0;
     for (let k = 0; k < topk; k++) {
@@ -38,11 +41,13 @@ export function uniformRouting(
       pool[k] = expert;
       topkIdx[tokenIdx * topk + k] = BigInt(expert);
       topkWeights[tokenIdx * topk + k] = random();
-      mask |= 1 << Math.floor(expert / numLocalExperts);
+      const owner = Math.floor(expert / numLocalExperts);
+      mask |= 1 << owner;
+      if (owner !== rank) numRemoteSelections += 1;
     }
     for (let others = mask & ~(1 << rank); others !== 0; others &= others - 1) numRemoteRows += 1;
   }
-  return { topkIdx, topkWeights, numRemoteRows };
+  return { topkIdx, topkWeights, numRemoteRows, numRemoteSelections };
 }
 
 /** Random bf16 values of magnitude below 2: no infinities, no NaNs. */

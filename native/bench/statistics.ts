@@ -19,3 +19,20 @@ export function mean(values: readonly number[]): number {
 export function spreadOf(values: readonly number[]): Spread {
   return { median: median(values), min: Math.min(...values), max: Math.max(...values) };
 }
+
+/** Samples in a line. */
+export interface Samples {
+  readonly count: number;
+  readonly median: number;
+  readonly p99: number;
+  readonly min: number;
+  readonly max: number;
+}
+
+export function samplesOf(values: readonly number[]): Samples {
+  const sorted = [...values].sort((a, b) => a - b);
+  const at = (share: number) =>
+    sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? Number.NaN;
+  const { median, min, max } = spreadOf(sorted);
+  return { count: sorted.length, median, p99: at(0.99), min, max };
+}

@@ -48,7 +48,7 @@ export type {
   LowLatencyInput,
   LowLatencyOutput,
 } from './low-latency-dispatch.js';
-export { lowLatencyDispatchReference, lowLatencyScaleBlock } from './low-latency-dispatch.js';
+export { lowLatencyDispatchReference } from './low-latency-dispatch.js';
 export type { Routing } from './routing.js';
 export type { ScaleShape } from './scales.js';
 export { packUe8m0, scaleColumns, scaleIndex, scaleLength, unpackUe8m0 } from './scales.js';

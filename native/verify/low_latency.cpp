@@ -10,7 +10,7 @@ namespace epgen::verify {
 
 namespace {
 
-/// Numbers of some two to four digits before rounding, or any bits.
+/// Numbers of some two to four digits before rounding, and blocks of tiny ones or zeros between them; or any bits.
 void draw_bf16(simt::Random& random, std::vector<uint8_t>& rows, size_t num_elements, bool is_moderate) {
     draw_bits(random, rows, 2 * num_elements);
     if (!is_moderate) return;
@@ -18,6 +18,14 @@ void draw_bf16(simt::Random& random, std::vector<uint8_t>& rows, size_t num_elem
         const uint16_t bits = static_cast<uint16_t>(rows[2 * i] | rows[2 * i + 1] << 8);
         const uint16_t moderate = static_cast<uint16_t>((bits & 0x807f) | (122 + (bits >> 7 & 7)) << 7);
         std::memcpy(&rows[2 * i], &moderate, sizeof moderate);
+    }
+    for (size_t first = 0; first < num_elements; first += model::kLlScaleBlock) {
+        if (!one_in(random, 8)) continue;
+        const uint16_t kept = one_in(random, 2) ? 0x8000 : 0xb7ff;  // the sign alone, or an exponent that is small
+        for (size_t i = first; i < std::min(first + model::kLlScaleBlock, num_elements); ++i) {
+            rows[2 * i] &= static_cast<uint8_t>(kept);
+            rows[2 * i + 1] &= static_cast<uint8_t>(kept >> 8);
+        }
     }
 }
 
@@ -69,8 +77,26 @@ void LowLatency::draw_dispatch(simt::Random& random, const Options& options) {
         draw_input(random, is_possible ? pattern : Pattern::any, num_tokens, rank_idx, shape.input_shape(),
                    dispatch.inputs.emplace_back());
         draw_bf16(random, dispatch.inputs.back().x, size_t{num_tokens} * shape.hidden, is_moderate);
+        dispatch.sources.emplace_back();
+        if (!shape.is_fp8 && num_tokens > 0 && one_in(random, 4)) draw_source(random, rank_idx, dispatch);
     }
     model::ll_dispatch(shape, dispatch.inputs, dispatch.received);
+}
+
+/// Sends on what an earlier dispatch has brought, where that is enough.
+void LowLatency::draw_source(simt::Random& random, uint32_t rank_idx, LlDispatch& dispatch) {
+    const auto idx = static_cast<uint32_t>(dispatches.size()) - 1;
+    const uint32_t last = layout_.has_credit() ? layout_.in_flight - 1 : layout_.in_flight;
+    const uint32_t num_sources = std::min(idx, last);
+    if (num_sources == 0) return;
+    const LlSource source{idx - 1 - random.below(num_sources), random.below(layout_.shape.num_local_experts())};
+    const model::LlReceived& received = dispatches[source.dispatch_idx].received[rank_idx];
+    model::Input& input = dispatch.inputs[rank_idx];
+    if (received.num_tokens_per_expert[source.expert] < static_cast<int32_t>(input.num_tokens)) return;
+    const uint64_t row_bytes = layout_.shape.row_bytes();
+    std::copy_n(&received.x[received.first_row[source.expert] * row_bytes], input.num_tokens * row_bytes,
+                input.x.begin());
+    dispatch.sources[rank_idx] = source;
 }
 
 void LowLatency::draw_combine(simt::Random& random) {
@@ -84,6 +110,8 @@ void LowLatency::draw_combine(simt::Random& random) {
     for (uint32_t rank_idx = 0; rank_idx < shape.num_ranks; ++rank_idx) {
         const size_t num_rows = dispatch.received[rank_idx].src_idx.size();
         draw_bf16(random, combine.outputs.emplace_back(), num_rows * shape.hidden, is_moderate);
+        combine.has_received.push_back(!shape.is_fp8 && one_in(random, 3));
+        if (combine.has_received.back()) combine.outputs.back() = dispatch.received[rank_idx].x;
         travelled.push_back(model::ll_travelled(shape, combine.outputs.back()));
         std::vector<uint32_t>& weights = combine.weights.emplace_back();
         draw_bits(random, weights, dispatch.inputs[rank_idx].topk_idx.size());

@@ -13,10 +13,18 @@
 
 namespace epgen::verify {
 
+/// Rows of one local expert that an earlier dispatch brought, in its receive buffer.
+struct LlSource {
+    static constexpr uint32_t kNone = UINT32_MAX;
+    uint32_t dispatch_idx = kNone;
+    uint32_t expert = 0;
+};
+
 /// A low-latency dispatch of all ranks.
 struct LlDispatch {
     std::vector<model::Input> inputs;          // per rank
     std::vector<model::LlReceived> received;   // per rank
+    std::vector<LlSource> sources;             // per rank: where its rows may come from
     uint32_t epoch;                            // what handles remember
 };
 
@@ -24,6 +32,7 @@ struct LlDispatch {
 struct LlCombine {
     uint32_t dispatch_idx;
     std::vector<std::vector<uint8_t>> outputs;   // per rank: bf16 rows, packed as they were received
+    std::vector<bool> has_received;              // per rank: whether they are the rows as received
     std::vector<std::vector<uint32_t>> weights;  // per rank
     std::vector<std::vector<uint8_t>> sums;      // per rank
 };
@@ -64,6 +73,7 @@ private:
     };
 
     void draw_dispatch(simt::Random& random, const Options& options);
+    void draw_source(simt::Random& random, uint32_t rank_idx, LlDispatch& dispatch);
     void draw_combine(simt::Random& random);
     /// Keeps to what the runtime allows each rank: second halves late, in any order, but in time for the next calls.
     void draw_orders(simt::Random& random, const std::vector<Event>& events, std::vector<LlOrder>& orders,

@@ -5,21 +5,20 @@
 #include <utility>
 
 #include "verify/sequence_memory.hpp"
+#include "verify/streams.hpp"
 
 namespace epgen::verify {
-
-template <class Visit>
-void LowLatencyStreams::for_experts(const model::LlReceived& received, Visit visit) const {
-    for (uint32_t expert = 0; expert < layout_.shape.num_local_experts(); ++expert) {
-        visit(uint64_t{expert} * layout_.shape.max_recv_tokens(), uint64_t{received.first_row[expert]},
-              static_cast<uint64_t>(received.num_tokens_per_expert[expert]));
-    }
-}
 
 /// Buffers are taken in turn, from the first call that a group ever made on.
 std::byte* LowLatencyStreams::buffer(uint32_t rank_idx, const RowRegion& region, uint32_t call_idx) const {
     const auto buffer_idx = static_cast<uint32_t>((calls_.num_earlier_calls + call_idx) % region.num_buffers);
     return region.buffer(ranks_[rank_idx].window.data(), buffer_idx);
+}
+
+bool LowLatencyStreams::is_live(uint32_t rank_idx, uint32_t dispatch_idx) const {
+    const LlRankMemory& memory = memory_[rank_idx];
+    return memory.is_received[dispatch_idx] && !memory.is_overwritten[dispatch_idx] &&
+           dispatch_idx + layout_.in_flight >= memory.num_sent;
 }
 
 void LowLatencyStreams::prepare() {
@@ -46,6 +45,7 @@ void LowLatencyStreams::prepare() {
         memory.wait_stats = rank.take_copy(std::vector<int64_t>(shape.num_ranks, 0));
         memory.is_received.assign(calls_.dispatches.size(), false);
         memory.is_overwritten.assign(calls_.dispatches.size(), false);
+        memory.is_poisoned.assign(calls_.dispatches.size(), true);
     }
     columns_.clear();
     for (const LlDispatch& dispatch : calls_.dispatches) {
@@ -121,6 +121,12 @@ void LowLatencyStreams::enqueue_poison(simt::Machine& machine, uint32_t rank_idx
     const uint32_t early = layout_.has_credit() ? 0 : layout_.in_flight;
     const uint32_t poisoned_idx = dispatch_idx + early;
     if (poisoned_idx < layout_.recv_x.num_buffers || poisoned_idx >= calls_.dispatches.size()) return;
+    // What lies there may be what this send takes its rows from.
+    const LlSource& source = calls_.dispatches[dispatch_idx].sources[rank_idx];
+    if (source.dispatch_idx != LlSource::kNone && source.dispatch_idx + layout_.in_flight == dispatch_idx) {
+        memory_[rank_idx].is_poisoned[poisoned_idx] = false;
+        return;
+    }
     const model::LlReceived& received = calls_.dispatches[poisoned_idx].received[rank_idx];
     const uint64_t capacity = layout_.shape.max_recv_tokens();
     for (const RowRegion* region : {&layout_.recv_x, &layout_.recv_src_idx, &layout_.recv_x_scales}) {
@@ -151,7 +157,7 @@ void LowLatencyStreams::enqueue_dispatch(simt::Machine& machine, uint32_t rank_i
     launch.num_tokens = input.num_tokens;
     launch.grid = order.grid;
     launch.phases = order.phases;
-    launch.deadline_ns = UINT64_MAX;
+    launch.deadline_ns = kNoDeadline;
     launch.handle = own.handle;
     launch.fault = ranks_[rank_idx].fault();
     for (uint32_t peer = 0; peer < shape.num_ranks; ++peer) launch.window[peer] = ranks_[peer].window.data();
@@ -164,7 +170,7 @@ void LowLatencyStreams::enqueue_dispatch(simt::Machine& machine, uint32_t rank_i
         const uint64_t slot_bytes = (received.slot.size() + kPoisonRows * shape.num_topk) * sizeof(int32_t);
         machine.enqueue(rank_idx, simt::Fill{own.handle, kPoison, module_.ll_handle_header_bytes + slot_bytes});
         if (input.num_tokens > 0) {
-            launch.x = own.x;
+            launch.x = sent_rows(rank_idx, order.idx);
             launch.topk_idx = own.topk_idx;
         }
         launch.record_tag = 0x40000000u + order.idx;
@@ -178,12 +184,9 @@ void LowLatencyStreams::enqueue_dispatch(simt::Machine& machine, uint32_t rank_i
         launch.wait_stats = memory.wait_stats;
     }
     enqueue_kernel(machine, rank_idx, module_.ll_dispatch(launch));
+    if (sends) ++memory.num_sent;
     enqueue_delay(machine, rank_idx, order.rest_ns);
-    if (sends) {
-        results_.compare_later(machine, own.handle + layout_.dispatch_epoch.offset,
-                               {"handle.dispatch_epoch", nullptr, 0, rank_idx, &dispatch.epoch, sizeof(uint32_t), 0,
-                                sizeof(uint32_t), sizeof(uint32_t), &order.text});
-    }
+    if (sends) compare_sent(machine, rank_idx, order);
     if (!receives) return;
     memory.is_received[order.idx] = true;
     compare_received(machine, rank_idx, order, order.idx, false);
@@ -195,79 +198,6 @@ void LowLatencyStreams::enqueue_dispatch(simt::Machine& machine, uint32_t rank_i
                                 &order.text});
     }
     if (order.is_overwritten) overwrite_received(machine, rank_idx, order.idx);
-}
-
-void LowLatencyStreams::compare_rows(simt::Machine& machine, uint32_t rank_idx, const LlOrder& order,
-                                     const model::LlReceived& received, const Rows& rows, uint64_t num_poison_rows) {
-    if (rows.region.row_bytes == 0) return;
-    const uint64_t row_bytes = rows.region.row_bytes;
-    const std::byte* data = buffer(rank_idx, rows.region, rows.buffer_idx);
-    for_experts(received, [&](uint64_t row, uint64_t packed, uint64_t num_rows) {
-        const uint64_t num_free = layout_.shape.max_recv_tokens() - num_rows;
-        results_.compare_later(machine, data + row * row_bytes,
-                               {rows.what, nullptr, 0, rank_idx,
-                                static_cast<const std::byte*>(rows.expected) + packed * row_bytes,
-                                num_rows * row_bytes, std::min(num_free, num_poison_rows) * row_bytes,
-                                rows.region.element_bytes, row_bytes, &order.text});
-    });
-}
-
-void LowLatencyStreams::compare_scale_columns(simt::Machine& machine, uint32_t rank_idx, const LlOrder& order,
-                                              const model::LlReceived& received, const Rows& rows,
-                                              uint64_t num_poison_rows) {
-    const uint64_t num_words = layout_.shape.num_scale_words(), capacity = layout_.scale_column_words;
-    const std::byte* data = buffer(rank_idx, rows.region, rows.buffer_idx);
-    const auto* expected = static_cast<const uint32_t*>(rows.expected);
-    for_experts(received, [&](uint64_t row, uint64_t packed, uint64_t num_rows) {
-        const uint64_t expert = row / layout_.shape.max_recv_tokens();
-        for (uint64_t word = 0; word < num_words; ++word) {
-            const uint64_t column = (expert * num_words + word) * capacity;
-            const uint64_t num_free = std::min(num_poison_rows, capacity - num_rows);
-            results_.compare_later(machine, data + column * sizeof(uint32_t),
-                                   {rows.what, nullptr, 0, rank_idx, expected + packed * num_words + word * num_rows,
-                                    num_rows * sizeof(uint32_t), num_free * sizeof(uint32_t), sizeof(uint32_t),
-                                    sizeof(uint32_t), &order.text});
-        }
-    });
-}
-
-void LowLatencyStreams::compare_received(simt::Machine& machine, uint32_t rank_idx, const LlOrder& order,
-                                         uint32_t dispatch_idx, bool is_late) {
-    const model::LlReceived& received = calls_.dispatches[dispatch_idx].received[rank_idx];
-    const uint64_t num_poison_rows = is_late ? 0 : kPoisonRows;
-    const auto what = [&](const char* at_once, const char* late) { return is_late ? late : at_once; };
-    compare_rows(machine, rank_idx, order, received,
-                 {what("ll_recv_x", "ll_recv_x of an older dispatch that is still live"), layout_.recv_x, dispatch_idx,
-                  received.x.data()},
-                 num_poison_rows);
-    compare_rows(machine, rank_idx, order, received,
-                 {what("ll_recv_src_idx", "ll_recv_src_idx of an older dispatch that is still live"),
-                  layout_.recv_src_idx, dispatch_idx, received.src_idx.data()},
-                 num_poison_rows);
-    const char* scales = what("ll_recv_x_scales", "ll_recv_x_scales of an older dispatch that is still live");
-    if (layout_.scale_column_words > 0) {
-        compare_scale_columns(machine, rank_idx, order, received,
-                              {scales, layout_.recv_x_scales, dispatch_idx, columns_[dispatch_idx][rank_idx].data()},
-                              num_poison_rows);
-    } else {
-        compare_rows(machine, rank_idx, order, received,
-                     {scales, layout_.recv_x_scales, dispatch_idx, received.x_scales.data()}, num_poison_rows);
-    }
-}
-
-void LowLatencyStreams::compare_handle(simt::Machine& machine, uint32_t rank_idx, const LlOrder& order) {
-    const model::LlReceived& received = calls_.dispatches[order.idx].received[rank_idx];
-    const std::byte* handle = memory_[rank_idx].dispatches[order.idx].handle;
-    const auto compare = [&](const char* what, uint64_t offset, const auto& expected, uint64_t width, uint64_t tail) {
-        const auto bytes = static_cast<uint32_t>(sizeof(expected[0]));
-        results_.compare_later(machine, handle + offset,
-                               {what, nullptr, 0, rank_idx, expected.data(), expected.size() * bytes, tail * bytes,
-                                bytes, width * bytes, &order.text});
-    };
-    const uint64_t num_topk = layout_.shape.num_topk;
-    compare("handle.num_tokens_per_expert", layout_.num_tokens_per_expert.offset, received.num_tokens_per_expert, 1, 0);
-    compare("handle.layout_range", layout_.layout_range.offset, received.layout_range, layout_.shape.num_ranks, 0);
-    compare("handle.slot", module_.ll_handle_header_bytes, received.slot, num_topk, kPoisonRows * num_topk);
 }
 
 /// What a caller may do with its result.
@@ -283,6 +213,15 @@ void LowLatencyStreams::overwrite_received(simt::Machine& machine, uint32_t rank
     });
 }
 
+const std::byte* LowLatencyStreams::sent_rows(uint32_t rank_idx, uint32_t dispatch_idx) const {
+    const LlSource& source = calls_.dispatches[dispatch_idx].sources[rank_idx];
+    if (source.dispatch_idx == LlSource::kNone || !is_live(rank_idx, source.dispatch_idx)) {
+        return memory_[rank_idx].dispatches[dispatch_idx].x;
+    }
+    const uint64_t first_row = uint64_t{source.expert} * layout_.shape.max_recv_tokens();
+    return buffer(rank_idx, layout_.recv_x, source.dispatch_idx) + first_row * layout_.recv_x.row_bytes;
+}
+
 uint64_t LowLatencyStreams::place_outputs(simt::Machine& machine, uint32_t rank_idx, const LlOrder& order) {
     const LlCombine& combine = calls_.combines[order.idx];
     const model::LlReceived& received = calls_.dispatches[combine.dispatch_idx].received[rank_idx];
@@ -290,9 +229,11 @@ uint64_t LowLatencyStreams::place_outputs(simt::Machine& machine, uint32_t rank_
     const uint64_t row_bytes = layout_.shape.input_row_bytes();
     std::byte* window = ranks_[rank_idx].window.data();
     std::byte* output = buffer(rank_idx, layout_.output, order.idx);
+    const bool is_in_place =
+        order.is_staged && combine.has_received[rank_idx] && is_live(rank_idx, combine.dispatch_idx);
     std::byte* to = order.is_staged ? memory.staged : output;
     for_experts(received, [&](uint64_t row, uint64_t packed, uint64_t num_rows) {
-        if (num_rows == 0) return;
+        if (num_rows == 0 || is_in_place) return;
         const std::byte* from = memory.combines[order.idx].outputs + packed * row_bytes;
         machine.enqueue(rank_idx, simt::Copy{to + row * row_bytes, from, num_rows * row_bytes});
     });
@@ -301,10 +242,10 @@ uint64_t LowLatencyStreams::place_outputs(simt::Machine& machine, uint32_t rank_
     LlStageCall launch{};
     launch.rank_idx = rank_idx;
     launch.grid = order.grid;
-    launch.deadline_ns = UINT64_MAX;
+    launch.deadline_ns = kNoDeadline;
     launch.output_offset = offset;
     launch.handle = memory.dispatches[combine.dispatch_idx].handle;
-    launch.x = memory.staged;
+    launch.x = is_in_place ? buffer(rank_idx, layout_.recv_x, combine.dispatch_idx) : memory.staged;
     launch.fault = ranks_[rank_idx].fault();
     for (uint32_t peer = 0; peer < module_.num_ranks; ++peer) launch.window[peer] = ranks_[peer].window.data();
     enqueue_kernel(machine, rank_idx, module_.ll_stage(launch));
@@ -324,7 +265,7 @@ void LowLatencyStreams::enqueue_combine(simt::Machine& machine, uint32_t rank_id
     launch.num_tokens = calls_.dispatches[combine.dispatch_idx].inputs[rank_idx].num_tokens;
     launch.grid = order.grid;
     launch.phases = order.phases;
-    launch.deadline_ns = UINT64_MAX;
+    launch.deadline_ns = kNoDeadline;
     launch.handle = memory.dispatches[combine.dispatch_idx].handle;
     launch.fault = ranks_[rank_idx].fault();
     for (uint32_t peer = 0; peer < shape.num_ranks; ++peer) launch.window[peer] = ranks_[peer].window.data();

@@ -23,7 +23,8 @@ public:
     LowLatencyStreams(const Module& module, const SpecLayout& layout, const Options& options,
                       const LowLatency& calls, std::vector<RankMemory>& ranks, Records& records, Results& results)
         : module_(module), layout_(layout.low_latency), options_(options), calls_(calls), ranks_(ranks),
-          records_(records), results_(results) {}
+          records_(records), results_(results), nothing_per_expert_(module.num_ll_channels == 0 ? 0 : module.num_local_experts),
+          nothing_per_source_(nothing_per_expert_.size() * module.num_ranks) {}
 
     /// Puts inputs where kernels find them, once other calls have theirs.
     void prepare();
@@ -42,7 +43,8 @@ private:
         std::vector<CombineMemory> combines;
         std::byte *staged, *expert_stats, *wait_stats;
         size_t next_order;
-        std::vector<bool> is_received, is_overwritten;  // per dispatch
+        uint32_t num_sent;
+        std::vector<bool> is_received, is_overwritten, is_poisoned;  // per dispatch
     };
     /// Rows of one expert in a region, packed in `expected`.
     struct Rows {
@@ -63,7 +65,10 @@ private:
     void compare_scale_columns(simt::Machine& machine, uint32_t rank_idx, const LlOrder& order,
                                const model::LlReceived& received, const Rows& rows, uint64_t num_poison_rows);
     void compare_handle(simt::Machine& machine, uint32_t rank_idx, const LlOrder& order);
+    void compare_sent(simt::Machine& machine, uint32_t rank_idx, const LlOrder& order);
     void overwrite_received(simt::Machine& machine, uint32_t rank_idx, uint32_t dispatch_idx);
+    /// Where a send finds its rows: in the receive buffer where they are still there.
+    const std::byte* sent_rows(uint32_t rank_idx, uint32_t dispatch_idx) const;
     /// Brings what peers will pull to where they find it; returns its offset in the window.
     uint64_t place_outputs(simt::Machine& machine, uint32_t rank_idx, const LlOrder& order);
     void enqueue_kernel(simt::Machine& machine, uint32_t rank_idx, Launch launch);
@@ -72,6 +77,8 @@ private:
     template <class Visit>
     void for_experts(const model::LlReceived& received, Visit visit) const;
     std::byte* buffer(uint32_t rank_idx, const RowRegion& region, uint32_t call_idx) const;
+    /// Whether the rank's caller may still read what a dispatch has brought: not behind so many sends.
+    bool is_live(uint32_t rank_idx, uint32_t dispatch_idx) const;
     void poison_windows();
 
     const Module& module_;
@@ -81,8 +88,18 @@ private:
     std::vector<RankMemory>& ranks_;
     Records& records_;
     Results& results_;
+    const std::vector<int32_t> nothing_per_expert_;             // zeros
+    const std::vector<int64_t> nothing_per_source_;
     std::vector<LlRankMemory> memory_;                          // per rank
     std::vector<std::vector<std::vector<uint32_t>>> columns_;  // [dispatch][rank]: scales by expert, word, row
 };
+
+template <class Visit>
+void LowLatencyStreams::for_experts(const model::LlReceived& received, Visit visit) const {
+    for (uint32_t expert = 0; expert < layout_.shape.num_local_experts(); ++expert) {
+        visit(uint64_t{expert} * layout_.shape.max_recv_tokens(), uint64_t{received.first_row[expert]},
+              static_cast<uint64_t>(received.num_tokens_per_expert[expert]));
+    }
+}
 
 }  // namespace epgen::verify

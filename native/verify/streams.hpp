@@ -11,6 +11,9 @@
 
 namespace epgen::verify {
 
+/// No wait has a deadline: where all wait, the machine says so at once and tells who waits for what.
+constexpr uint64_t kNoDeadline = UINT64_MAX;
+
 class Streams {
 public:
     Streams(const Module& module, const SpecLayout& layout, const Options& options, const Sequence& sequence,

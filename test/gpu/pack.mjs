@@ -1,5 +1,5 @@
 // Packs a folder that runs the tests and the benchmark on a machine without this repository or a network:
-//   npm run gpu:pack -- [--out DIR] [--backend cuda|cpu] [--arch ARCH] [--only TEXT]... [--no-node]
+//   npm run gpu:pack -- [--out DIR] [--backend cuda|cpu] [--arch ARCH] [--only TEXT]... [--ranks 2,1] [--no-node]
 // Inside it: ./run-tests and ./run-bench. Needs xz, except with --no-node.
 import { execFile, execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -23,11 +23,13 @@ const { values: options } = parseArgs({
     backend: { type: 'string', default: 'cuda' },
     arch: { type: 'string' },
     only: { type: 'string', multiple: true },
+    ranks: { type: 'string' },
     'no-node': { type: 'boolean', default: false },
   },
 });
 const out = resolve(options.out);
 const fresh = `${out}.${process.pid}`;
+const ranks = options.ranks?.split(',').map(Number);
 const withNode = !options['no-node'];
 
 const { buildAddon } = await fromDist('generator/compile.js');
@@ -60,6 +62,7 @@ try {
     dirty: git('status', '--porcelain', '--', '.', ':!node_modules').split('\n').filter(Boolean),
     packedAt: new Date().toISOString(),
     backend: options.backend,
+    ...(ranks && { ranks }),
     node: process.version,
     suites,
     addons,
@@ -141,8 +144,9 @@ function collect(suites) {
   const byName = new Map();
   // Without a toolchain for GPUs, what compares backends compares cpu with itself.
   const all = options.backend === 'cpu' ? ['cpu'] : ['cpu', 'cuda'];
-  for (const { input, backends = [options.backend], otherArch } of specs) {
+  for (const { input, backends = [options.backend], otherArch, evenWithTooFewDevices } of specs) {
     const spec = parseSpec(input, 'test');
+    if (ranks && !ranks.includes(spec.ranks) && !evenWithTooFewDevices) continue;
     const known = byName.get(spec.name);
     byName.set(spec.name, {
       spec,

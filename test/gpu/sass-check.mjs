@@ -13,6 +13,7 @@ import { readFileSync } from 'node:fs';
 //   st/red.release.sys      MEMBAR.ALL.SYS, then the store or addition with .STRONG.SYS
 //   ld.acquire.sys          LDG...STRONG.SYS, then CCTL.IVALL, which drops the lines that L1 holds
 //   fence.proxy.async       MEMBAR.ALL.GPU, then FENCE.VIEW.ASYNC; for shared memory only, MEMBAR.ALL.CTA instead
+//   (before a wider MEMBAR, in kernels with mbarriers, also one of .CTA, which is left out here)
 //   cp.async.bulk           UBLKCP.S.G to shared memory, UBLKCP.G.S from it
 //   ...commit_group         UTMACMDFLUSH
 //   ...wait_group N         DEPBAR.LE SB0, N, and with CCTL.IVALL when not .read
@@ -32,10 +33,67 @@ const GAVE_UP = [
 
 const A_PIECE = (numPieces) => numPieces;
 
+const COMBINE = {
+  piece: 'UBLKCP.S.G',
+  edges: [
+    ['ready: expert outputs released to each rank', 1, [RELEASE, 'STG.E.64.STRONG.SYS']],
+    ['ready: acquired from each rank', 1, ['LDG.E.64.STRONG.SYS', 'CCTL.IVALL']],
+    ['ready: what was acquired, to the copy engine', 1, ['MEMBAR.ALL.GPU', FENCE]],
+    ['ring: a piece is pulled', A_PIECE, FILL],
+    ['ring: a stage that was read, to the copy engine', A_PIECE, ['MEMBAR.ALL.CTA', FENCE, FREE]],
+    ['fault record, released to the host', 1, [RELEASE, 'STG.E.STRONG.SYS']],
+    ...GAVE_UP,
+  ],
+  totals: [
+    ['LDG.E.64.STRONG.SYS', 1],
+    ['STG.E.64.STRONG.SYS', 1],
+    ['MEMBAR.ALL.SYS', 2],
+    ['CCTL.IVALL', 1],
+    [FREE, A_PIECE],
+  ],
+};
+
+const ACQUIRED = ['LDG.E.STRONG.SYS', 'CCTL.IVALL'];
+
+/** Its variants are told by what they do: rows are loaded by the copy engine or cast, and a credit is acquired or not. */
+function lowLatencyDispatch(listing) {
+  const casts = !listing.includes('UBLKCP.S.G');
+  const credits = countRuns(listing, ACQUIRED) > 1 ? 1 : 0;
+  return {
+    edges: [
+      [
+        'arrivals: all copies of the block are complete',
+        1,
+        ['DEPBAR.LE 0x0', 'CCTL.IVALL', 'MEMBAR.ALL.GPU', FENCE],
+      ],
+      ['arrivals: released to each destination', 1, [RELEASE, 'REDG.E.ADD.STRONG.SYS']],
+      // Of the words of started only the upper half is looked at.
+      ['arrivals and started: acquired from each rank', 1 + credits, ACQUIRED],
+      ['started: released to each rank', credits, [RELEASE, 'STG.E.64.STRONG.SYS']],
+      ['last block of the rank: takes a ticket', 1, ['ATOMG.E.ADD.STRONG.GPU']],
+      ['stages: a row is brought', casts ? 0 : 2, FILL],
+      ['stages: a row was cast', casts ? 1 : 0, ['MEMBAR.ALL.CTA', FENCE]],
+      ['stages: a row is sent', 1, ['UBLKCP.G.S', 'UTMACMDFLUSH']],
+      ['count record and fault record, released to the host', 2, [RELEASE, 'STG.E.STRONG.SYS']],
+      ...GAVE_UP,
+    ],
+    totals: [
+      // Counts, relaxed: places, and those for the caller.
+      ['LDG.E.64.STRONG.SYS', 2],
+      // Copies that are complete; before, those that have left a stage.
+      ['DEPBAR.LE 0x0', 2],
+      // Before arrivals; and what was acquired with started, to the copy engine.
+      ['MEMBAR.ALL.GPU', 1 + credits],
+      ['MEMBAR.ALL.SYS', 3 + credits],
+      ['CCTL.IVALL', 2 + credits],
+    ],
+  };
+}
+
 /**
  * For each kernel: the instruction that stands once for each piece of the unrolled row loop; the edges, each with how
  * often its instructions stand in a row; and how often an instruction stands in all. A count is a number, or depends on
- * the number of pieces.
+ * the number of pieces. What varies more is a function of the listing.
  */
 const KERNELS = {
   dispatch: {
@@ -44,7 +102,7 @@ const KERNELS = {
       [
         'arrivals: all copies of the block are complete',
         1,
-        ['DEPBAR.LE 0x0', 'CCTL.IVALL', 'MEMBAR.ALL.CTA', 'MEMBAR.ALL.GPU', FENCE],
+        ['DEPBAR.LE 0x0', 'CCTL.IVALL', 'MEMBAR.ALL.GPU', FENCE],
       ],
       ['arrivals: released to each destination', 1, [RELEASE, 'REDG.E.ADD.STRONG.SYS']],
       ['arrivals: acquired from each source', 1, ['LDG.E.STRONG.SYS', 'CCTL.IVALL']],
@@ -65,27 +123,14 @@ const KERNELS = {
       [FREE, (numPieces) => numPieces + 1],
     ],
   },
-  combine: {
-    piece: 'UBLKCP.S.G',
-    edges: [
-      ['ready: expert outputs released to each rank', 1, [RELEASE, 'STG.E.64.STRONG.SYS']],
-      ['ready: acquired from each rank', 1, ['LDG.E.64.STRONG.SYS', 'CCTL.IVALL']],
-      [
-        'ready: what was acquired, to the copy engine',
-        1,
-        ['MEMBAR.ALL.CTA', 'MEMBAR.ALL.GPU', FENCE],
-      ],
-      ['ring: a piece is pulled', A_PIECE, FILL],
-      ['ring: a stage that was read, to the copy engine', A_PIECE, ['MEMBAR.ALL.CTA', FENCE, FREE]],
-      ['fault record, released to the host', 1, [RELEASE, 'STG.E.STRONG.SYS']],
-      ...GAVE_UP,
-    ],
+  combine: COMBINE,
+  ll_combine: COMBINE,
+  ll_dispatch: lowLatencyDispatch,
+  ll_stage: {
+    edges: [['fault record, released to the host', 1, [RELEASE, 'STG.E.STRONG.SYS']], ...GAVE_UP],
     totals: [
-      ['LDG.E.64.STRONG.SYS', 1],
-      ['STG.E.64.STRONG.SYS', 1],
-      ['MEMBAR.ALL.SYS', 2],
-      ['CCTL.IVALL', 1],
-      [FREE, A_PIECE],
+      ['MEMBAR.ALL.SYS', 1],
+      ['CCTL.IVALL', 0],
     ],
   },
   dispatch_layout: {
@@ -117,7 +162,9 @@ function listings(text) {
 }
 
 function kernelOf(name) {
-  return /\d((?:dispatch_layout|dispatch|combine))_kernel(?:_loopback)?E/.exec(name)?.[1];
+  return /\d((?:dispatch_layout|(?:ll_)?(?:dispatch|combine)|ll_stage))_kernel(?:_loopback)?E/.exec(
+    name,
+  )?.[1];
 }
 
 function matches(instruction, pattern) {
@@ -133,8 +180,13 @@ function countRuns(listing, patterns) {
 
 function problemsOf(kernel, all) {
   // They order nothing themselves and stand between the instructions of an edge.
-  const listing = all.filter((instruction) => !/^(?:CGA)?ERRBAR/.test(instruction));
-  const { piece, edges, totals } = KERNELS[kernel];
+  const between = all.filter((instruction) => !/^(?:CGA)?ERRBAR/.test(instruction));
+  const listing = between.filter(
+    (instruction, i) =>
+      instruction !== 'MEMBAR.ALL.CTA' || !/^MEMBAR\.ALL\.(?:GPU|SYS)$/.test(between[i + 1]),
+  );
+  const table = KERNELS[kernel];
+  const { piece, edges, totals } = typeof table === 'function' ? table(listing) : table;
   const expected = (count) => (typeof count === 'function' ? count(pieces) : count);
   const pieces = piece ? countRuns(listing, [piece]) : 0;
   const wrong = (what, seen, expected) =>

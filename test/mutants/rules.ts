@@ -9,7 +9,6 @@ export const rules: Readonly<Record<number, { readonly text: string; readonly le
     3: { text: 'a proxy fence stands between an acquire and the bulk load of what was acquired' },
     4: {
       text: 'a proxy fence stands between generic writes to shared memory and their bulk store',
-      leftOut: 'no kernel stores from shared memory what it wrote there itself',
     },
     5: { text: 'a stage goes back to the copy engine after its last read' },
     6: { text: 'parities follow from counts, so that no role laps another' },
@@ -49,7 +48,7 @@ export const rules: Readonly<Record<number, { readonly text: string; readonly le
     26: { text: 'nothing in the arguments changes from call to call that a replay would repeat' },
     27: { text: 'groups share no words', leftOut: 'a window belongs to one group (test/native)' },
     28: { text: 'a word of value and epoch is written at once' },
-    29: { text: 'conversions to fp8 round as specified', leftOut: 'no kernel converts to fp8' },
+    29: { text: 'conversions to fp8 round as specified' },
     30: { text: 'slots and sums have a fixed order' },
     31: { text: 'groups of copies count the same in every lane' },
     32: {
@@ -66,6 +65,10 @@ export const rules: Readonly<Record<number, { readonly text: string; readonly le
     38: { text: 'padding follows the rows that come, and fills what is left' },
     39: { text: 'top-k weights are found where their ready word of this call says' },
     40: { text: 'rows by expert have places that follow from counts of this call' },
+    41: { text: 'half a call goes on with the epoch and the handle of its other half' },
+    42: { text: 'a token goes to an expert once, and counts once, however often it chose it' },
+    43: { text: 'a receive tells what came, and nothing before it does' },
+    44: { text: 'a selection is weighted with its own weight' },
   };
 
 /** Kinds of bugs that libraries of this kind shipped, beyond the rules above. */

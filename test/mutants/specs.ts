@@ -3,6 +3,7 @@ import type { SpecInput } from '../../generator/spec.js';
 /** Rings of four stages, so that a few tokens take them round, and two channels, so that grids differ. */
 const memory = { count: 2, stages: 4 };
 const ht = { maxTokensPerRank: 24, liveResults: 2 };
+const ll = { maxTokensPerRank: 16 };
 
 /** The specs that mutants run on, smallest first. */
 export const mutantSpecs = {
@@ -101,6 +102,88 @@ export const mutantSpecs = {
     combineDtype: 'f32',
     ht: { ...ht, expertMajor: true },
     channels: { memory },
+  },
+  /** One low-latency call in flight: buffers are written again soon. */
+  ll: {
+    name: 'mutants_ll',
+    ranks: 2,
+    hidden: 64,
+    experts: 4,
+    topk: 2,
+    ht,
+    ll: { ...ll, inFlight: 1 },
+    channels: { memory, ll: 2 },
+  },
+  /** A rank may be two low-latency calls ahead. */
+  llAhead: {
+    name: 'mutants_ll_ahead',
+    ranks: 2,
+    hidden: 64,
+    experts: 4,
+    topk: 2,
+    ht,
+    ll: { ...ll, inFlight: 2 },
+    channels: { memory, ll: 2 },
+  },
+  llThree: {
+    name: 'mutants_ll_three',
+    ranks: 3,
+    hidden: 64,
+    experts: 6,
+    topk: 4,
+    ht,
+    ll: { ...ll, inFlight: 2 },
+    channels: { memory, ll: 3 },
+  },
+  llCredit: {
+    name: 'mutants_ll_credit',
+    ranks: 2,
+    hidden: 64,
+    experts: 4,
+    topk: 2,
+    ht,
+    ll: { ...ll, inFlight: 1, credit: true },
+    channels: { memory, ll: 2 },
+  },
+  /** Rows of two pieces, the last one shorter, which several warps sum. */
+  llPieces: {
+    name: 'mutants_ll_pieces',
+    ranks: 2,
+    hidden: 1808,
+    experts: 4,
+    topk: 2,
+    ht,
+    ll: { ...ll, inFlight: 1 },
+    channels: { memory, ll: 2 },
+  },
+  /** Rows that are cast, and what is counted of them. */
+  llFp8: {
+    name: 'mutants_ll_fp8',
+    ranks: 2,
+    hidden: 256,
+    experts: 4,
+    topk: 2,
+    ht,
+    ll: {
+      ...ll,
+      inFlight: 1,
+      dtype: 'fp8_e4m3',
+      scaleLayout: 'column',
+      stats: true,
+      combineDtype: 'fp8_e4m3',
+    },
+    channels: { memory, ll: 2 },
+  },
+  /** Scales that are powers of two, four in a word. */
+  llPacked: {
+    name: 'mutants_ll_packed',
+    ranks: 2,
+    hidden: 512,
+    experts: 4,
+    topk: 2,
+    ht,
+    ll: { ...ll, inFlight: 1, dtype: 'fp8_e4m3', scaleDtype: 'ue8m0' },
+    channels: { memory, ll: 2 },
   },
 } as const satisfies Readonly<Record<string, SpecInput>>;
 

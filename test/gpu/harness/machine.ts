@@ -23,6 +23,8 @@ export interface Manifest {
   readonly dirty: readonly string[];
   readonly packedAt: string;
   readonly backend: 'cpu' | 'cuda';
+  /** Rank counts of the specs that were packed; absent for all. */
+  readonly ranks?: readonly number[];
   readonly node: string;
   readonly suites: readonly string[];
   readonly addons: Readonly<Record<string, { readonly sha256: string; readonly compiler: string }>>;

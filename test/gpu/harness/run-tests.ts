@@ -10,7 +10,7 @@ import type { TestResult } from './tree.js';
 
 const maxPrinted = 8;
 const usage = `./run-tests [options]
-  --ranks 8,4,2,1   only specs of these rank counts
+  --ranks 8,4,2,1   only specs of these rank counts; default: those that were packed
   --share-devices   several ranks on a GPU where a spec has more ranks than there are GPUs
   --only TEXT       only files with TEXT in their path; repeatable
   --backend NAME    cuda or cpu; default: what the folder was packed for
@@ -47,7 +47,7 @@ const host: Host = {
   backend: (values.backend ?? manifest.backend) as AddonBackend,
   numDevices,
   sharesDevices: values['share-devices'],
-  ranks: values.ranks?.split(',').map(Number),
+  ranks: values.ranks?.split(',').map(Number) ?? manifest.ranks,
 };
 const files = manifest.suites.filter((file) => values.only?.some((t) => file.includes(t)) ?? true);
 const outDir = resolve(values.out);

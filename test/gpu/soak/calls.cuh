@@ -65,6 +65,7 @@ struct Task {
 /// Where the rows of this rank's experts come from.
 struct Sources {
     uint32_t count[kNumLocalExperts][kNumRanks];
+    uint32_t total[kNumLocalExperts];
     uint32_t of[kNumLocalExperts][kMaxRows];  // source << 16 | token
 };
 
@@ -148,6 +149,7 @@ __device__ inline void list_sources(const Pair& pair, uint32_t rank, uint32_t lo
         }
         if (lane == 0) sources.count[local_expert][source] = row - first_row;
     }
+    if (lane == 0) sources.total[local_expert] = row;
 }
 
 /// Draws what a rank sends, poisons the handle, and lists what it must receive.
@@ -217,35 +219,45 @@ __device__ inline void check_cast_row(const RowsArgs& args, Comparison& all, uin
     }
 }
 
+/// Compares counts and ranges of one expert.
+__device__ inline void check_counts(const RowsArgs& args, Comparison& all, uint32_t local_expert) {
+    uint64_t first = 0;
+    for (uint32_t source = 0; source < kNumRanks; ++source) {
+        const uint32_t count = args.sources->count[local_expert][source];
+        const auto range = static_cast<uint64_t>(args.handle->layout_range[local_expert * kNumRanks + source]);
+        all.expect(range, first << 32 | count, Result::range, local_expert, source);
+        first += count;
+    }
+    all.expect(args.handle->num_tokens_per_expert[local_expert], first, Result::count, local_expert);
+}
+
+/// Looks at the ends of a row that nobody may write.
+__device__ inline void check_beyond(const RowsArgs& args, Comparison& all, uint32_t item) {
+    const auto* words = reinterpret_cast<const uint32_t*>(args.x + size_t{item} * spec::kLlRowBytes);
+    const uint32_t local_expert = item / kMaxRows, row = item % kMaxRows;
+    all.expect(words[0], kPoison, Result::beyond, local_expert, row);
+    all.expect(words[spec::kLlRowBytes / 4 - 1], kPoison, Result::beyond, local_expert, row);
+    all.expect(static_cast<uint32_t>(args.src_idx[item]), kPoison, Result::beyond, local_expert, row);
+}
+
 /// Compares what a dispatch gave with what it had to, and poisons it.
 __global__ void __launch_bounds__(kThreads) check_rows(const __grid_constant__ RowsArgs args) {
+    constexpr uint32_t kNumItems = kNumLocalExperts * kMaxRows;
     const Pair pair = pair_of(args.task);
     const auto [warp, num_warps, lane] = place();
+    const Sources& sources = *args.sources;
     Comparison all(args.task, pair.idx);
-    for (uint32_t item = warp; item < kNumLocalExperts * kMaxRows; item += num_warps) {
+    for (uint32_t expert = warp; expert < kNumLocalExperts; expert += num_warps) {
+        if (lane == 0) check_counts(args, all, expert);
+    }
+    for (uint32_t item = warp * kLanes + lane; item < kNumItems; item += num_warps * kLanes) {
+        if (item % kMaxRows >= sources.total[item / kMaxRows]) check_beyond(args, all, item);
+    }
+    __syncwarp();
+    for (uint32_t item = warp; item < kNumItems; item += num_warps) {
         const uint32_t local_expert = item / kMaxRows, row = item % kMaxRows;
-        const uint32_t* counts = args.sources->count[local_expert];
-        uint32_t num_rows = 0;
-        for (uint32_t source = 0; source < kNumRanks; ++source) {
-            if (row == source && lane == 0) {
-                const int64_t range = static_cast<int64_t>(uint64_t{num_rows} << 32 | counts[source]);
-                all.expect(args.handle->layout_range[local_expert * kNumRanks + source], range, Result::range,
-                           local_expert, source);
-            }
-            num_rows += counts[source];
-        }
-        if (row == 0 && lane == 0) {
-            all.expect(args.handle->num_tokens_per_expert[local_expert], num_rows, Result::count, local_expert);
-        }
-        if (row >= num_rows) {
-            if (lane > 0) continue;
-            const auto* words = reinterpret_cast<const uint32_t*>(args.x + size_t{item} * spec::kLlRowBytes);
-            all.expect(words[0], kPoison, Result::beyond, local_expert, row);
-            all.expect(words[spec::kLlRowBytes / 4 - 1], kPoison, Result::beyond, local_expert, row);
-            all.expect(static_cast<uint32_t>(args.src_idx[item]), kPoison, Result::beyond, local_expert, row);
-            continue;
-        }
-        const uint32_t from = args.sources->of[local_expert][row];
+        if (row >= sources.total[local_expert]) continue;
+        const uint32_t from = sources.of[local_expert][row];
         const uint32_t source = from >> 16, token = from & 0xffff, key = row_key(pair, source, token);
         if constexpr (kCastsRows) {
             check_cast_row(args, all, key, local_expert, row, lane);
@@ -271,9 +283,7 @@ __global__ void __launch_bounds__(kThreads) write_outputs(const __grid_constant_
     const auto [warp, num_warps, lane] = place();
     for (uint32_t item = warp; item < kNumLocalExperts * kMaxRows; item += num_warps) {
         const uint32_t local_expert = item / kMaxRows, row = item % kMaxRows;
-        uint32_t num_rows = 0;
-        for (const uint32_t count : args.sources->count[local_expert]) num_rows += count;
-        if (row >= num_rows) continue;
+        if (row >= args.sources->total[local_expert]) continue;
         const uint32_t from = args.sources->of[local_expert][row];
         const uint32_t key =
             output_key(pair, args.task.rank * kNumLocalExperts + local_expert, from >> 16, from & 0xffff);

@@ -147,7 +147,7 @@ public:
 
 private:
     /// Blocks of the kernels beside the calls.
-    static constexpr uint32_t kGrid = 16;
+    static constexpr uint32_t kGrid = 48;
 
     Task task_of(const Batch& batch, uint32_t pair) const {
         Task task{exchange_.seed, memory_.tally, pair, rank_idx_, {}};

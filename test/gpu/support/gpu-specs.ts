@@ -17,11 +17,11 @@ export function gpuSpec(ranks: number): SpecInput {
   };
 }
 
-/** The same for low-latency calls. */
+/** The same for low-latency calls; rows are short, since the model computes each of them. */
 export function lowLatencyGpuSpec(ranks: number, ll: object = {}): SpecInput {
   return {
     ...gpuSpec(ranks),
-    ht: { maxTokensPerRank: 32, liveResults: 2 },
+    ...{ hidden: 512, ht: { maxTokensPerRank: 32, liveResults: 2 } },
     ll: { maxTokensPerRank: 64, inFlight: 2, ...ll },
     arenaBytes: 2 ** 26,
   };

@@ -20,11 +20,11 @@ import { unequalTokens } from '../../support/routing.js';
 // Nobody waits on the host between calls, and ranks run ahead of each other as far as the calls let them.
 
 describe.each([
-  ['two ranks, hidden 64', 400],
-  ['three ranks, one block of scales, fp8 both ways', 150],
-  ['five ranks, top-6', 150],
-  ['seven ranks, one channel', 100],
-  ['eight ranks, hidden 16, four in flight', 100],
+  ['two ranks, hidden 64', 300],
+  ['three ranks, one block of scales, fp8 both ways', 100],
+  ['five ranks, top-6', 100],
+  ['seven ranks, one channel', 80],
+  ['eight ranks, hidden 16, four in flight', 80],
 ] as const satisfies readonly (readonly [LowLatencySpecName, number])[])('%s', (name, numPairs) => {
   test(`${numPairs} pairs without waiting, with other tokens, routing and numbers of channels each time`, async () => {
     const built = await buildSpec(lowLatencySpecs[name]);

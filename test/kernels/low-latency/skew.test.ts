@@ -92,6 +92,27 @@ describe.each(names)('%s', (name) => {
     });
   });
 
+  test('combines alone: ranks without tokens run ahead of those that still pull from them', async () => {
+    await expectRight(8, () => {
+      const { spec } = built;
+      const { ranks } = spec;
+      for (let puller = 0; puller < ranks; puller++) {
+        const numTokens = group.ranks.map((_, r) =>
+          r === puller ? llOf(spec).maxTokensPerRank : 0,
+        );
+        const inputs = drawTokens(spec, { seed: puller, numTokens, pattern: 'distinct' });
+        const want = expectedRows(spec, inputs);
+        const received = dispatchTokens(group, spec, inputs);
+        for (let call = 0; call < 12; call++) {
+          if (call % 3 === 0) delayRank(group, puller, far / 10);
+          const outputs = drawOutputs(spec, want, 100 * puller + call);
+          const flight = { inputs, want, received, outputs };
+          combine(`rank ${puller} pulls, call ${call}`, flight).read();
+        }
+      }
+    });
+  });
+
   test('combine is called while others still dispatch', async () => {
     await expectRight(3, () => {
       for (let late = 0; late < built.spec.ranks; late++) {

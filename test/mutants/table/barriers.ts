@@ -8,9 +8,11 @@ const COUNTS_SELECTION = 'red_add_shared(EPGEN_FIELD(smem, expert_counts) + expe
 const shortDeadline = (kernel: string): Edit =>
   edit(
     launch,
-    `args.deadline_ns = call.deadline_ns;
+    `args.fault = call.fault;
+    args.deadline_ns = call.deadline_ns;
     args.${kernel}`,
-    `args.deadline_ns = 20000;
+    `args.fault = call.fault;
+    args.deadline_ns = 20000;
     args.${kernel}`,
   );
 

@@ -6,6 +6,13 @@ import { cached } from './cached.js';
 import { copies } from './copies.js';
 import { credit } from './credit.js';
 import { experts } from './experts.js';
+import { lowLatencyBlocks } from './low-latency-blocks.js';
+import { lowLatencyCasts } from './low-latency-casts.js';
+import { lowLatencyCopies } from './low-latency-copies.js';
+import { lowLatencyCredit } from './low-latency-credit.js';
+import { lowLatencyRings } from './low-latency-rings.js';
+import { lowLatencyRows } from './low-latency-rows.js';
+import { lowLatencyWords } from './low-latency-words.js';
 import { orders } from './orders.js';
 import { rings } from './rings.js';
 import { rows } from './rows.js';
@@ -28,4 +35,11 @@ export const mutants: readonly Mutant[] = [
   ...beside,
   ...sums,
   ...experts,
+  ...lowLatencyWords,
+  ...lowLatencyRows,
+  ...lowLatencyCasts,
+  ...lowLatencyCredit,
+  ...lowLatencyRings,
+  ...lowLatencyCopies,
+  ...lowLatencyBlocks,
 ];

@@ -11,3 +11,8 @@ export const STREAM = 'stream';
 /** Host threads that read a record once its tag is there. */
 export const HOST = 'host';
 export const STORES_COLUMN = 'st(columns + ';
+/** Of low-latency calls. */
+export const LL_LOADS_ROW = 'bulk_load(stage(smem, stage_idx), rows';
+export const LL_STORES_ROW = 'bulk_store(rows + uint64_t{row} * kLlRowBytes';
+export const LL_STORES_SCALE = 'st(scales + ((first_column + word)';
+export const LL_CASTS_ROW = 'st(as<uint64_t>(stage(smem, stage_idx)';

@@ -306,8 +306,8 @@ export const rows: readonly Mutant[] = [
       ),
       edit(
         cpuNumeric,
-        'return sum != sum ? std::bit_cast<float>(0x7fffffffu) : sum;',
-        'return sum;',
+        'return value != value ? std::bit_cast<float>(0x7fffffffu) : value;',
+        'return value;',
       ),
     ],
     expected: { detector: 'data' },
