@@ -37,8 +37,7 @@ export function llDispatchShared(shape: LlDispatchSharedShape): RecordLayout {
               note: '[stage] the row has come',
             } as const,
           ]),
-      word('earlier', numExperts, '[expert] tokens before the current one that chose it'),
-      word('later', numExperts, "[expert] tokens from the block's first one on that chose it"),
+      word('counts', 2 * numExperts, '[part of the call][expert] tokens that chose it'),
       word('received', numExperts, '[source][local expert] tokens that come'),
       word(
         'ahead',

@@ -145,22 +145,22 @@ export const mutantSpecs = {
     ll: { ...ll, inFlight: 1, credit: true },
     channels: { memory, ll: 2 },
   },
-  /** Rows of two pieces, the last one shorter, which several warps sum. */
+  /** Rows of two pieces, the last one shorter, which several warps sum; all of an expert's may come. */
   llPieces: {
     name: 'mutants_ll_pieces',
     ranks: 2,
-    hidden: 1808,
-    experts: 4,
+    hidden: 1816,
+    experts: 2,
     topk: 2,
     ht,
-    ll: { ...ll, inFlight: 1 },
+    ll: { maxTokensPerRank: 4, inFlight: 1 },
     channels: { memory, ll: 2 },
   },
-  /** Rows that are cast, and what is counted of them. */
+  /** Rows that are cast, by more than one warp, and what is counted of them. */
   llFp8: {
     name: 'mutants_ll_fp8',
     ranks: 2,
-    hidden: 256,
+    hidden: 384,
     experts: 4,
     topk: 2,
     ht,

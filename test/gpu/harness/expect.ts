@@ -4,6 +4,17 @@ import { inspect, isDeepStrictEqual } from 'node:util';
 type Matcher = (got: unknown, ...want: never[]) => boolean;
 type Constructor = abstract new (...args: never[]) => unknown;
 
+/** Stands for any value that it accepts, wherever something is expected to be contained or thrown. */
+class Pattern {
+  readonly accepts: (got: unknown) => boolean;
+  readonly wanted: unknown;
+
+  constructor(wanted: unknown, accepts: (got: unknown) => boolean) {
+    this.wanted = wanted;
+    this.accepts = accepts;
+  }
+}
+
 const matchers = {
   toBe: (got: unknown, want: unknown) => Object.is(got, want),
   toEqual: (got: unknown, want: unknown) => isDeepStrictEqual(got, want),
@@ -16,9 +27,10 @@ const matchers = {
   toBeDefined: (got: unknown) => got !== undefined,
   toBeUndefined: (got: unknown) => got === undefined,
   toBeGreaterThan: (got: unknown, want: number) => (got as number) > want,
+  toBeGreaterThanOrEqual: (got: unknown, want: number) => (got as number) >= want,
   toBeLessThan: (got: unknown, want: number) => (got as number) < want,
   toBeLessThanOrEqual: (got: unknown, want: number) => (got as number) <= want,
-  toThrow: (got: unknown, want?: string | RegExp | Constructor) => throws(got, want),
+  toThrow: (got: unknown, want?: string | RegExp | Constructor | Pattern) => throws(got, want),
 } satisfies Record<string, Matcher>;
 
 type Assertions = {
@@ -103,6 +115,9 @@ export const expect = Object.assign(
   }),
   {
     poll,
+    objectContaining: (want: object) => new Pattern(want, (got) => contains(got, want)),
+    stringMatching: (want: RegExp) => new Pattern(want, (got) => want.test(String(got))),
+    stringContaining: (want: string) => new Pattern(want, (got) => String(got).includes(want)),
     fail(message: string): never {
       throw new Error(message);
     },
@@ -117,6 +132,7 @@ function shown(value: unknown): string {
 
 /** Whether `got` has all that `want` has. */
 function contains(got: unknown, want: unknown): boolean {
+  if (want instanceof Pattern) return want.accepts(got);
   if (typeof want !== 'object' || want === null) return Object.is(got, want);
   if (typeof got !== 'object' || got === null) return false;
   if (Array.isArray(want)) {
@@ -131,11 +147,12 @@ function contains(got: unknown, want: unknown): boolean {
   );
 }
 
-function throws(run: unknown, want: string | RegExp | Constructor | undefined): boolean {
+function throws(run: unknown, want: string | RegExp | Constructor | Pattern | undefined): boolean {
   try {
     (run as () => unknown)();
   } catch (error) {
     if (want === undefined) return true;
+    if (want instanceof Pattern) return want.accepts(error);
     if (typeof want === 'function') return error instanceof want;
     const message = error instanceof Error ? error.message : String(error);
     return typeof want === 'string' ? message.includes(want) : want.test(message);

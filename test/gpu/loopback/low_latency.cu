@@ -37,8 +37,8 @@ template <class T>
 void check_equal(const std::vector<T>& seen, const std::vector<T>& expected, const std::string& what) {
     const auto [at, end] = std::mismatch(expected.begin(), expected.end(), seen.begin(), seen.end());
     if (at == expected.end()) return check(end == seen.end(), what);
-    check(false, what + " [" + std::to_string(at - expected.begin()) + "]: expected " + std::to_string(*at) + ", received " +
-                     (end == seen.end() ? "nothing" : std::to_string(*end)));
+    check(false, what + " [" + std::to_string(at - expected.begin()) + "]: expected " + std::to_string(*at) +
+                     ", received " + (end == seen.end() ? "nothing" : std::to_string(*end)));
 }
 
 // Routings.
@@ -52,7 +52,7 @@ struct Case {
     uint32_t num_tokens;
     uint32_t dispatch_grid;
     uint32_t combine_grid;
-    bool is_staged;   // expert outputs lie elsewhere
+    bool is_staged;  // expert outputs lie elsewhere
 };
 
 int64_t random_expert(std::mt19937& random, Pattern pattern) {
@@ -134,7 +134,7 @@ struct Flight {
 /// What all flights share.
 struct Bench {
     Rig rig{kMaxTokens};
-    uint16_t* y[kNumRanks];         // expert outputs outside the window
+    uint16_t* y[kNumRanks];  // expert outputs outside the window
     int32_t* expert_stats[kNumRanks];
     int64_t* wait_stats[kNumRanks];
     std::vector<int32_t> expected_stats[kNumRanks];

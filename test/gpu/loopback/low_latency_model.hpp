@@ -1,5 +1,5 @@
-// The plain model of a low-latency exchange, on the host: images of what lies in memory afterwards, poison where nothing
-// is written.
+// The plain model of a low-latency exchange, on the host: images of what lies in memory afterwards, poison where
+// nothing is written.
 #pragma once
 
 #include <algorithm>
@@ -29,12 +29,12 @@ struct Input {
 
 /// What one rank's memory holds after a dispatch.
 struct Received {
-    std::vector<uint8_t> x;              // [local expert][row][kLlRowBytes]
-    std::vector<uint32_t> scales;        // empty where rows have none
-    std::vector<int32_t> src_idx;        // [local expert][row]
+    std::vector<uint8_t> x;        // [local expert][row][kLlRowBytes]
+    std::vector<uint32_t> scales;  // empty where rows have none
+    std::vector<int32_t> src_idx;  // [local expert][row]
     std::vector<int32_t> num_tokens_per_expert;
-    std::vector<int64_t> layout_range;   // [local expert][source]
-    std::vector<int32_t> slot;           // [token][kNumTopk]
+    std::vector<int64_t> layout_range;  // [local expert][source]
+    std::vector<int32_t> slot;          // [token][kNumTopk]
 };
 
 template <class T>

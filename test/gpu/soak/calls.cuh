@@ -157,14 +157,18 @@ __global__ void __launch_bounds__(kThreads) draw(const __grid_constant__ DrawArg
     const Pair pair = pair_of(args.task);
     const uint32_t rank = args.task.rank, num_tokens = pair.num_tokens[rank];
     const auto [warp, num_warps, lane] = place();
-    for (uint32_t i = warp * kLanes + lane; i < args.num_handle_words; i += num_warps * kLanes) args.handle[i] = kPoison;
+    for (uint32_t i = warp * kLanes + lane; i < args.num_handle_words; i += num_warps * kLanes) {
+        args.handle[i] = kPoison;
+    }
     for (uint32_t item = warp; item < num_tokens + kNumLocalExperts; item += num_warps) {
         if (item >= num_tokens) {
             list_sources(pair, rank, item - num_tokens, lane, *args.sources);
             continue;
         }
         const uint32_t key = row_key(pair, rank, item);
-        for (uint32_t word = lane; word < kRowWords; word += kLanes) args.x[item * kRowWords + word] = row_word(key, word);
+        for (uint32_t word = lane; word < kRowWords; word += kLanes) {
+            args.x[item * kRowWords + word] = row_word(key, word);
+        }
         for (uint32_t k = lane; k < kNumTopk; k += kLanes) {
             args.topk_idx[item * kNumTopk + k] = static_cast<Index>(expert_of(pair, rank, item, k));
             args.topk_weights[item * kNumTopk + k] = weight_bits(pair, rank, item, k);

@@ -16,9 +16,9 @@ constexpr uint32_t kGemmSharedBytes = 200 * 1024;
 constexpr uint32_t kGemmRounds = 4;
 
 struct GemmArgs {
-    const __nv_bfloat16* a;       // [kGemmSize][kGemmSize], by rows
-    const __nv_bfloat16* b;       // the same, by columns
-    unsigned long long* total;    // of all elements of all products
+    const __nv_bfloat16* a;     // [kGemmSize][kGemmSize], by rows
+    const __nv_bfloat16* b;     // the same, by columns
+    unsigned long long* total;  // of all elements of all products
 };
 
 /// Adds up the elements of a · b, kGemmRounds times: a tile of 16 x 16 a warp.
@@ -28,7 +28,8 @@ __global__ void __launch_bounds__(kGemmThreads) gemm(const __grid_constant__ Gem
     const uint32_t num_warps = gridDim.x * kGemmThreads / 32, lane = threadIdx.x % 32;
     long long total = 0;
     for (uint32_t round = 0; round < kGemmRounds; ++round) {
-        for (uint32_t tile = (blockIdx.x * kGemmThreads + threadIdx.x) / 32; tile < kTiles * kTiles; tile += num_warps) {
+        for (uint32_t tile = (blockIdx.x * kGemmThreads + threadIdx.x) / 32; tile < kTiles * kTiles;
+             tile += num_warps) {
             wmma::fragment<wmma::accumulator, 16, 16, 16, float> sum;
             wmma::fill_fragment(sum, 0.0f);
             for (uint32_t k = 0; k < kGemmSize; k += 16) {

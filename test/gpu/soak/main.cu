@@ -1,7 +1,8 @@
 // Low-latency dispatches and combines without end, on every GPU there is, beside a GEMM and with ranks that are held
 // back at random. Every result is compared on the device with what traffic.cuh says. Prints one line of JSON.
 //
-//   soak [--pairs N] [--seconds N] [--gpus N] [--seed N] [--delays-per-mille N] [--gemm-share PERCENT] [--deadline-ms N]
+//   soak [--pairs N] [--seconds N] [--gpus N] [--seed N] [--delays-per-mille N] [--gemm-share PERCENT]
+//        [--deadline-ms N]
 //
 // Exits with 0 when nothing was wrong, 1 after a mismatch or a fault, 2 when nothing happened any more.
 #include <algorithm>
@@ -44,7 +45,7 @@ struct Run {
     uint32_t num_gpus;
     uint64_t num_batches;
     std::vector<Batch> batches;
-    std::atomic<uint64_t> last_batch;        // no rank begins this one
+    std::atomic<uint64_t> last_batch;  // no rank begins this one
     std::atomic<uint64_t> num_done[kNumRanks] = {};
     std::atomic<uint64_t> num_eager[kNumRanks] = {};
     std::atomic<bool> has_failed = false;
@@ -192,8 +193,8 @@ void print(const Run& run, const Report& report, double seconds, bool is_stuck) 
     const uint64_t num_pairs = num_batches * kPairsPerBatch;
     std::printf(
         "{\"program\": \"soak\", \"spec\": \"%s\", \"specHash\": \"%s\", \"gpus\": %u, \"gpu\": \"%s\", \"ranks\": %u, "
-        "\"seed\": %llu, \"calls\": %llu, \"pairs\": %llu, \"eagerPairs\": %llu, \"values\": %llu, \"mismatches\": %llu, "
-        "\"first\": %s, \"faults\": %s, \"stuck\": %s, \"delays\": %llu, \"delaySeconds\": %.2f, "
+        "\"seed\": %llu, \"calls\": %llu, \"pairs\": %llu, \"eagerPairs\": %llu, \"values\": %llu, "
+        "\"mismatches\": %llu, \"first\": %s, \"faults\": %s, \"stuck\": %s, \"delays\": %llu, \"delaySeconds\": %.2f, "
         "\"gemmIterations\": [%s], \"gemmFlaw\": %s, \"seconds\": %.2f, \"usPerPair\": %.2f}\n",
         epgen::module().name, epgen::module().spec_hash, run.num_gpus, device.name, kNumRanks,
         static_cast<unsigned long long>(run.options.seed), static_cast<unsigned long long>(2 * num_pairs),
@@ -301,11 +302,11 @@ int soak(const Options& options) {
     const uint32_t gemm_grid = static_cast<uint32_t>(num_sms) * options.gemm_share / 100;
     const uint32_t ranks_per_gpu = (kNumRanks + run.num_gpus - 1) / run.num_gpus;
     // Ranks that share a GPU wait for each other: all blocks of all of them fit beside the GEMM.
-    const uint32_t max_grid = std::min((static_cast<uint32_t>(num_sms) - gemm_grid) / ranks_per_gpu, spec::kNumLlChannels);
+    const uint32_t max_grid =
+        std::min((static_cast<uint32_t>(num_sms) - gemm_grid) / ranks_per_gpu, spec::kNumLlChannels);
     for (uint32_t i = 0; i < kNumBatches; ++i) {
-        const PlanShape shape{kNumRanks,     kPairsPerBatch, kInFlight,
-                              kMaxTokens,    max_grid,       kCastsOutputs,
-                              options.delays_per_mille};
+        const PlanShape shape{kNumRanks,     kPairsPerBatch,          kInFlight, kMaxTokens, max_grid,
+                              kCastsOutputs, options.delays_per_mille};
         run.batches.push_back(random_batch(shape, static_cast<uint32_t>(options.seed) * 1009 + i));
     }
 
@@ -347,27 +348,40 @@ int soak(const Options& options) {
     return is_right && run.num_done[0] > 0 ? 0 : 1;
 }
 
+Options options_from(int argc, char** argv) {
+    Options options;
+    const std::pair<const char*, uint32_t*> numbers[] = {
+        {"--seconds", &options.seconds},         {"--gpus", &options.num_gpus},
+        {"--gemm-share", &options.gemm_share},   {"--delays-per-mille", &options.delays_per_mille},
+        {"--deadline-ms", &options.deadline_ms},
+    };
+    const std::pair<const char*, uint64_t*> large_numbers[] = {{"--pairs", &options.num_pairs},
+                                                               {"--seed", &options.seed}};
+    for (int i = 1; i < argc; i += 2) {
+        bool is_known = false;
+        const uint64_t value = i + 1 < argc ? std::strtoull(argv[i + 1], nullptr, 10) : 0;
+        const auto set = [&](const auto& table) {
+            for (const auto& [name, number] : table) {
+                if (std::strcmp(name, argv[i]) != 0) continue;
+                *number = static_cast<std::remove_pointer_t<decltype(number)>>(value);
+                is_known = i + 1 < argc;
+            }
+        };
+        set(numbers);
+        set(large_numbers);
+        if (is_known) continue;
+        std::printf("Expected an option and its number but received %s\n", argv[i]);
+        std::exit(3);
+    }
+    return options;
+}
+
 }  // namespace
 }  // namespace soak
 
 int main(int argc, char** argv) {
-    // Kernels that were loaded on their first launch would wait for ranks that wait for them; every stream has its queue.
+    // Kernels that were loaded on their first launch would wait for ranks that wait for them; streams share no queue.
     setenv("CUDA_MODULE_LOADING", "EAGER", 1);
     setenv("CUDA_DEVICE_MAX_CONNECTIONS", "32", 1);
-    soak::Options options;
-    for (int i = 1; i < argc; i += 2) {
-        const std::string name = argv[i];
-        const uint64_t value = i + 1 < argc ? std::strtoull(argv[i + 1], nullptr, 10) : 0;
-        const uint32_t number = static_cast<uint32_t>(value);
-        if (i + 1 == argc) std::printf("%s needs a number\n", argv[i]), std::exit(3);
-        if (name == "--pairs") options.num_pairs = value;
-        else if (name == "--seconds") options.seconds = number;
-        else if (name == "--gpus") options.num_gpus = number;
-        else if (name == "--seed") options.seed = value;
-        else if (name == "--delays-per-mille") options.delays_per_mille = number;
-        else if (name == "--gemm-share") options.gemm_share = number;
-        else if (name == "--deadline-ms") options.deadline_ms = number;
-        else std::printf("no option %s\n", argv[i]), std::exit(3);
-    }
-    return soak::soak(options);
+    return soak::soak(soak::options_from(argc, argv));
 }

@@ -12,8 +12,8 @@ namespace soak {
 struct RankPlan {
     uint32_t num_tokens;
     uint32_t send_grid, sum_grid, stage_grid;
-    bool is_staged;             // expert outputs come from elsewhere
-    bool dispatches_whole;      // where a receive follows its send: one launch of both
+    bool is_staged;         // expert outputs come from elsewhere
+    bool dispatches_whole;  // where a receive follows its send: one launch of both
     bool combines_whole;
     bool delays_dispatch, delays_combine;
 };
@@ -41,7 +41,7 @@ struct PlanShape {
     uint32_t delays_per_mille;
 };
 
-/// The order of one batch. Pairs combine in the order in which they dispatch, so that pair p always has the p-th buffers.
+/// The order of one batch. Pairs combine in the order in which they dispatch: pair p always has the p-th buffers.
 inline std::vector<Action> random_order(const PlanShape& shape, std::mt19937& random) {
     const uint32_t n = shape.num_pairs, k = shape.in_flight;
     std::vector<uint32_t> num_done(n, 0);  // steps of a pair
@@ -88,7 +88,7 @@ inline uint32_t random_tokens(uint32_t max_tokens, std::mt19937& random) {
 inline Batch random_batch(const PlanShape& shape, uint32_t seed) {
     std::mt19937 random(seed);
     Batch batch{random_order(shape, random), {}};
-    const auto grid = [&] { return random() % 2 ? shape.max_grid : 1 + static_cast<uint32_t>(random() % shape.max_grid); };
+    const auto grid = [&] { return random() % 2 ? shape.max_grid : 1 + uint32_t(random() % shape.max_grid); };
     const auto delays = [&] { return random() % 1000 < shape.delays_per_mille; };
     for (uint32_t pair = 0; pair < shape.num_pairs; ++pair) {
         std::vector<RankPlan>& ranks = batch.pairs.emplace_back();

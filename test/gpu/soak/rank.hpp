@@ -195,9 +195,11 @@ private:
 
     void check_received(const Batch& batch, uint32_t pair) const {
         const uint32_t turn = pair % kNumTurns;
-        RowsArgs args{task_of(batch, pair), memory_.sources_of[turn],
+        RowsArgs args{task_of(batch, pair),
+                      memory_.sources_of[turn],
                       reinterpret_cast<const spec::LlHandleHeader*>(memory_.handle_of[turn]),
-                      reinterpret_cast<uint8_t*>(buffer(spec::kLlRecvX, pair)), nullptr,
+                      reinterpret_cast<uint8_t*>(buffer(spec::kLlRecvX, pair)),
+                      nullptr,
                       reinterpret_cast<int32_t*>(buffer(spec::kLlRecvSrcIdx, pair))};
 #if EPGEN_LL_FP8
         args.scales = reinterpret_cast<uint32_t*>(buffer(spec::kLlRecvXScales, pair));

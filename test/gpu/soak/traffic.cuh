@@ -67,7 +67,9 @@ EPGEN_ANYWHERE int64_t expert_of(const Pair& pair, uint32_t source, uint32_t tok
     switch (pattern_of(pair)) {
         case Pattern::uniform: return distinct;
         case Pattern::repeats: return (chosen + own % 3) % kNumExperts;
-        case Pattern::some_none: return own % 4 > 1 ? int64_t{distinct} : own % 4 == 1 ? -1 : int64_t{kNumExperts} + own % 5;
+        case Pattern::some_none:
+            if (own % 4 == 0) return int64_t{kNumExperts} + own % 5;
+            return own % 4 == 1 ? -1 : int64_t{distinct};
         case Pattern::one_expert: return chosen % kNumExperts;
         case Pattern::one_rank: return chosen % kNumRanks * kNumLocalExperts + own % kNumLocalExperts;
         case Pattern::silent_ranks: return key_of(pair, Draw::silence, source) % 2 ? int64_t{distinct} : -1;

@@ -1,5 +1,5 @@
-// What the low-latency calls of a spec do to numbers, written from its definition: casts to fp8 in blocks of 128 that share
-// a scale. For host and device; spec-flags.sh says what the spec asks for.
+// What the low-latency calls of a spec do to numbers, written from its definition: casts to fp8 in blocks of 128 that
+// share a scale. For host and device; spec-flags.sh says what the spec asks for.
 #pragma once
 
 #include <cuda_fp8.h>

@@ -238,6 +238,14 @@ export const lowLatencyBlocks: readonly Mutant[] = [
         '    sync_block();\n    return block_agrees(smem, 0, true);',
       ),
     ],
+    // Else rows go astray before anyone has looked.
+    given: [
+      edit(
+        llPlace,
+        'return expert * kMaxLlRecvTokens + row;',
+        'return expert * kMaxLlRecvTokens + row % kMaxLlRecvTokens;',
+      ),
+    ],
     spec: 'll',
     expected: {
       detector: 'race',
@@ -258,7 +266,7 @@ export const lowLatencyBlocks: readonly Mutant[] = [
     spec: 'll',
     expected: {
       detector: 'race',
-      between: ['red_add_shared(counts + expert[k], 1)', 'ld(EPGEN_FIELD(smem, earlier) + expert)'],
+      between: ['red_add_shared(counts + expert[k], 1)', 'ld(counts_of(smem, kEarlier) + expert)'],
     },
   },
   {
@@ -313,21 +321,22 @@ export const lowLatencyBlocks: readonly Mutant[] = [
     id: 'll-counts-by-last-block',
     rule: 16,
     plants:
-      'Counts are told behind the wait for those of lower ranks, by a block that may start late.',
+      'The last block tells all ranks the counts, and may start when others have long waited.',
     edits: [
       edit(
         llCount,
         'EPGEN_DEVICE bool publishes_counts() { return block_idx() < kNumRanks; }',
-        'EPGEN_DEVICE bool publishes_counts() { return block_idx() + 1 == num_blocks(); }',
+        'EPGEN_DEVICE bool publishes_counts() { return block_idx() == 0 || block_idx() + 1 == num_blocks(); }',
       ),
       edit(
         llCount,
         'for (uint32_t peer_idx = block_idx(); peer_idx < kNumRanks; peer_idx += num_blocks()) {',
-        `if (!publishes_counts()) return;
+        `if (block_idx() + 1 != num_blocks()) return;
     for (uint32_t peer_idx = 0; peer_idx < kNumRanks; ++peer_idx) { PLANTED();`,
       ),
     ],
     spec: 'll',
+    hints: { resident: 1 },
     expected: {
       equivalent:
         'A rank waits only for lower ones, and rank 0 for nobody: all its blocks run whatever others do, then those of rank 1.',

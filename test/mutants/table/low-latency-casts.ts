@@ -84,9 +84,9 @@ export const lowLatencyCasts: readonly Mutant[] = [
     expected: { detector: 'data' },
   },
   {
-    id: 'll-scale-by-every-lane',
+    id: 'll-scale-by-two-lanes',
     rule: 29,
-    plants: 'Every lane of a block writes a scale where its own number says.',
+    plants: 'Two lanes of a block write its scale.',
     edits: [
       edit(
         llCastRow,
@@ -96,8 +96,11 @@ export const lowLatencyCasts: readonly Mutant[] = [
     ],
     spec: 'llFp8',
     expected: {
-      equivalent:
-        'All lanes of a block have the same scale, and two that write the same place write the same bits.',
+      detector: 'race',
+      between: [
+        'st(scales + vector_idx / kLanesPerScale',
+        'st(scales + vector_idx / kLanesPerScale',
+      ],
     },
   },
   {

@@ -98,11 +98,7 @@ export const lowLatencyRings: readonly Mutant[] = [
       ),
     ],
     spec: 'llPieces',
-    expected: {
-      equivalent:
-        'What is pulled too much lies behind the row, in the window and in the stage, and nobody sums it; only the ' +
-        'last row of a buffer ends there, and the buffer is followed by another region.',
-    },
+    expected: { detector: 'fault', at: PULLS_ROW },
   },
   {
     id: 'll-vectors-of-a-whole-piece',

@@ -56,11 +56,7 @@ export const lowLatencyRows: readonly Mutant[] = [
     rule: 18,
     plants: 'Tokens of earlier channels are left out of those before the first one of a block.',
     edits: [
-      edit(
-        llCount,
-        'token_idx < first_own_token ? EPGEN_FIELD(smem, earlier) : EPGEN_FIELD(smem, later)',
-        '(PLANTED(), EPGEN_FIELD(smem, later))',
-      ),
+      edit(llCount, 'token_idx < first_own_token ? kEarlier : kLater', '(PLANTED(), kLater)'),
     ],
     spec: 'll',
     expected: { detector: 'data' },
@@ -182,11 +178,7 @@ export const lowLatencyRows: readonly Mutant[] = [
     rule: 43,
     plants: 'What is added up over calls is the count of the newest.',
     edits: [
-      edit(
-        llReceive,
-        'st(received, ld(received) + num_tokens);',
-        'PLANTED(); st(received, num_tokens);',
-      ),
+      edit(llReceive, 'st(total, ld(total) + num_tokens);', 'PLANTED(); st(total, num_tokens);'),
     ],
     spec: 'llFp8',
     expected: { detector: 'data' },
