@@ -264,8 +264,7 @@ static_assert(sizeof(LlHandleHeader) == 2304, "layout drift: LlHandleHeader");
 struct alignas(128) LlDispatchShared {
     alignas(128) uint8_t stages[14336];  // [stage][row] as it travels
     uint32_t scales[112];                // [stage][word] scales of the row
-    uint32_t earlier[256];               // [expert] tokens before the current one that chose it
-    uint32_t later[256];                 // [expert] tokens from the block's first one on that chose it
+    uint32_t counts[512];                // [part of the call][expert] tokens that chose it
     uint32_t received[256];              // [source][local expert] tokens that come
     uint32_t ahead[128];                 // [stage][source][k] rows that the source has before this one at the expert
     uint32_t aborted[2];                 // [stage] threads that gave up
@@ -274,8 +273,7 @@ struct alignas(128) LlDispatchShared {
 };
 static_assert(offsetof(LlDispatchShared, stages) == 0, "layout drift: LlDispatchShared.stages");
 static_assert(offsetof(LlDispatchShared, scales) == 14336, "layout drift: LlDispatchShared.scales");
-static_assert(offsetof(LlDispatchShared, earlier) == 14784, "layout drift: LlDispatchShared.earlier");
-static_assert(offsetof(LlDispatchShared, later) == 15808, "layout drift: LlDispatchShared.later");
+static_assert(offsetof(LlDispatchShared, counts) == 14784, "layout drift: LlDispatchShared.counts");
 static_assert(offsetof(LlDispatchShared, received) == 16832, "layout drift: LlDispatchShared.received");
 static_assert(offsetof(LlDispatchShared, ahead) == 17856, "layout drift: LlDispatchShared.ahead");
 static_assert(offsetof(LlDispatchShared, aborted) == 18368, "layout drift: LlDispatchShared.aborted");

@@ -175,6 +175,15 @@ struct RowVectors {
     }
 };
 
+/// Parts of a call, as a block counts them: tokens before its current one, and those from its first one on.
+constexpr uint32_t kEarlier = 0;
+constexpr uint32_t kLater = 1;
+
+/// How many tokens of a part chose each expert.
+EPGEN_DEVICE shared<uint32_t> counts_of(Smem smem, uint32_t part) {
+    return EPGEN_FIELD(smem, counts) + part * kNumExperts;
+}
+
 /// Whether this block tells ranks this one's counts. Ranks are shared out, so that each is told once.
 EPGEN_DEVICE bool publishes_counts() { return block_idx() < kNumRanks; }
 
@@ -202,13 +211,13 @@ EPGEN_DEVICE void count_token(const TokenChoices& choices, shared<uint32_t> coun
     }
 }
 
-/// Counts the tokens before this block's first one, and the others apart where the block tells ranks. Every block counts
+/// Counts the tokens before this block's first one, and the others too where the block tells ranks. Every block counts
 /// for itself: cheaper than waiting for other blocks, which might not be resident yet. `choices` are those of token
 /// thread_idx().
 EPGEN_DEVICE void count_tokens(const LlDispatchArgs& args, Smem smem, TokenChoices choices, uint32_t first_own_token) {
     const uint32_t end = publishes_counts() ? args.num_tokens : first_own_token;
     for (uint32_t token_idx = thread_idx(); token_idx < end; token_idx += kNumThreads) {
-        count_token(choices, token_idx < first_own_token ? EPGEN_FIELD(smem, earlier) : EPGEN_FIELD(smem, later));
+        count_token(choices, counts_of(smem, token_idx < first_own_token ? kEarlier : kLater));
         if (block_idx() == 0) find_bad_choice(choices, token_idx, smem);
         choices = load_choices(args, token_idx + kNumThreads);
     }
@@ -221,7 +230,7 @@ EPGEN_DEVICE void publish_counts(const Call& call, const LlDispatchArgs& args, S
         const auto control = peer_region(args.windows, peer_idx, kLlControl);
         const auto counts = EPGEN_FIELD(control, counts) + uint64_t{word_idx(call, args.rank_idx)} * kNumExperts;
         for (uint32_t expert = thread_idx(); expert < kNumExperts; expert += kNumThreads) {
-            const uint32_t num_tokens = ld(EPGEN_FIELD(smem, earlier) + expert) + ld(EPGEN_FIELD(smem, later) + expert);
+            const uint32_t num_tokens = ld(counts_of(smem, kEarlier) + expert) + ld(counts_of(smem, kLater) + expert);
             st_relaxed_sys(counts + expert, pack_word(num_tokens, call.epoch));
         }
     }
@@ -253,11 +262,11 @@ EPGEN_DEVICE bool await_counts(const Call& call, const LlDispatchArgs& args, Sme
 EPGEN_DEVICE void count_own(const LlDispatchArgs& args, Smem smem, uint32_t stage_idx, uint32_t expert, uint32_t first,
                             uint32_t end) {
     for (uint32_t token_idx = first + lane_idx(); token_idx < end; token_idx += kWarpSize) {
-        count_token(load_choices(args, token_idx), EPGEN_FIELD(smem, earlier));
+        count_token(load_choices(args, token_idx), counts_of(smem, kEarlier));
     }
     sync_warp();
     if (expert == kNoExpert) return;
-    st(ahead_at_lane(smem, stage_idx, args.rank_idx), ld(EPGEN_FIELD(smem, earlier) + expert));
+    st(ahead_at_lane(smem, stage_idx, args.rank_idx), ld(counts_of(smem, kEarlier) + expert));
 }
 
 /// The slot of selection lane_idx(), or kNoSlot: the row among those of all experts of all ranks. Equal choices have
@@ -338,10 +347,7 @@ EPGEN_DEVICE bool is_live(const Call& call, Smem smem) {
 /// Clears what the block counts in, and the handle: until a receive says what came, nothing has. Work that is enqueued
 /// behind a call that is given up reads no rows.
 EPGEN_DEVICE void clear(const Call& call, const LlDispatchArgs& args, Smem smem) {
-    for (uint32_t expert = thread_idx(); expert < kNumExperts; expert += kNumThreads) {
-        st(EPGEN_FIELD(smem, earlier) + expert, 0);
-        st(EPGEN_FIELD(smem, later) + expert, 0);
-    }
+    for (uint32_t i = thread_idx(); i < 2 * kNumExperts; i += kNumThreads) st(EPGEN_FIELD(smem, counts) + i, 0);
     if (thread_idx() == 0) st(EPGEN_FIELD(smem, bad_choice), kNoToken);
     if (block_idx() != 0) return;
     const auto handle = make_local(args.handle, 1, "handle");
@@ -475,12 +481,13 @@ EPGEN_DEVICE bool read_counts(const Call& call, const LlDispatchArgs& args, Smem
 /// Tells what came: of each expert the rows of each source, and all of them.
 EPGEN_DEVICE void write_layout(const LlDispatchArgs& args, Smem smem) {
     const auto handle = make_local(args.handle, 1, "handle");
+    const auto received = EPGEN_FIELD(smem, received);
     for (uint32_t i = thread_idx(); i < kNumExperts; i += kNumThreads) {
         const uint32_t source = i / kNumLocalExperts;
         const uint32_t expert = i % kNumLocalExperts;
         uint32_t first = 0;
-        for (uint32_t s = 0; s < source; ++s) first += ld(EPGEN_FIELD(smem, received) + (s * kNumLocalExperts + expert));
-        const uint32_t num_rows = ld(EPGEN_FIELD(smem, received) + i);
+        for (uint32_t s = 0; s < source; ++s) first += ld(received + (s * kNumLocalExperts + expert));
+        const uint32_t num_rows = ld(received + i);
         st(EPGEN_FIELD(handle, layout_range) + (expert * kNumRanks + source),
            static_cast<int64_t>(uint64_t{first} << 32 | num_rows));
         if (source + 1 < kNumRanks) continue;
