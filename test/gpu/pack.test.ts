@@ -106,6 +106,10 @@ describe('in a file of its own', () => {
     await plant(
       'failing',
       `test('right', () => expect([1, { a: 2 }]).toEqual([1, { a: 2 }]));
+       const fail = () => { throw Object.assign(new Error('abc'), { code: 'A' }); };
+       const pattern = (text) => expect.objectContaining({ code: 'A', message: expect.stringMatching(text) });
+       test('right pattern', () => expect(fail).toThrow(pattern(/b/)));
+       test('wrong pattern', () => expect(fail).toThrow(pattern(/d/)));
        test('wrong', () => expect(1).toBe(2));
        test('wrong not', () => expect('abc').not.toContain('b'));
        test('no such matcher', () => expect(1).toBeLucky());
@@ -117,6 +121,8 @@ describe('in a file of its own', () => {
     expect(exitCode).toBe(1);
     expect(tests).toMatchObject([
       { name: 'right', outcome: 'passed' },
+      { name: 'right pattern', outcome: 'passed' },
+      { name: 'wrong pattern', outcome: 'failed' },
       { name: 'wrong', outcome: 'failed', error: expect.stringContaining('expected 1 toBe 2') },
       { name: 'wrong not', outcome: 'failed' },
       { name: 'no such matcher', outcome: 'failed' },
