@@ -327,6 +327,7 @@ void CudaRank::tell_window(uint32_t window_idx) const {
 }
 
 void CudaRank::tell_kernels(std::optional<uint32_t> but_window_idx) const {
+    if (closed_) return;  // it was told then, and its memory may be gone
     for (uint32_t window_idx = 0; window_idx < windows_.size(); ++window_idx) {
         if (window_idx != but_window_idx) tell_window(window_idx);
     }
