@@ -6,6 +6,13 @@ const source = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 // What commands print is compared as plain text, also where CI sets this, or `CI` itself, to get colours.
 delete process.env.FORCE_COLOR;
 
+// What takes minutes runs by `npm run test:long`.
+const long = process.env.EPGEN_TEST_SCALE
+  ? []
+  : [
+      'test/kernels/low-latency/{accuracy,alternating,back-to-back,determinism,epochs,far-rows,large-rows,skew,soak,stale,windows}.test.ts',
+    ];
+
 export default defineConfig({
   resolve: {
     alias: [
@@ -15,7 +22,7 @@ export default defineConfig({
   },
   test: {
     include: ['test/**/*.test.ts'],
-    exclude: ['test/gpu/suites/**', 'test/bench/**'],
+    exclude: ['test/gpu/suites/**', 'test/bench/**', ...long],
     pool: 'forks',
     // One emulated machine already keeps two cores busy, and a large one takes gigabytes.
     maxWorkers: 1,

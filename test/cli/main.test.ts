@@ -53,7 +53,7 @@ describe('bad input', () => {
       2,
       /path=value.*received topk/,
     ],
-    ['a later mode', ['inspect', ...SHAPE, '--set', 'll.inFlight=2'], 2, /ll .*builds false/],
+    ['a later mode', ['inspect', ...SHAPE, '--set', 'ht=false'], 2, /ht .*builds an object/],
     [
       'a placement of its own',
       ['inspect', ...SHAPE, '--placement', 'dense'],

@@ -1,17 +1,15 @@
 import type { Feature } from './feature.js';
 import { calls } from './table/calls.js';
-import { lowLatency } from './table/low-latency.js';
 import { operating } from './table/operating.js';
 import { rows } from './table/rows.js';
 import { running } from './table/running.js';
 import { shapes } from './table/shapes.js';
 
-/** Exchange on one host, feature by feature. */
+/** High-throughput exchange on one host, feature by feature. */
 export const features: readonly Feature[] = [
   ...shapes,
   ...rows,
   ...calls,
-  ...lowLatency,
   ...running,
   ...operating,
 ];

@@ -36,10 +36,6 @@ export const calls: readonly Hazard[] = [
       [mixedCalls, `${compact} > 150 ${anyCalls}`],
       [mixedCalls, `${slotted} > 60 ${anyCalls}`],
       [smoke, 'epochs wrap around 2^32'],
-      [
-        'test/kernels/low-latency/back-to-back.test.ts',
-        'two ranks, hidden 64 > 400 pairs without waiting, with other tokens, routing and numbers of channels each time',
-      ],
     ],
   },
   {
@@ -83,10 +79,6 @@ export const calls: readonly Hazard[] = [
         protocol,
         'every interleaving of every call sequence of length 6 > 3 ranks, 1 channels each',
       ],
-      [
-        'test/kernels/low-latency/skew.test.ts',
-        'a slow but healthy peer under the deadline passes',
-      ],
     ],
   },
   {
@@ -108,10 +100,6 @@ export const calls: readonly Hazard[] = [
         cached,
         'refused before anything is launched: > another number of tokens than the handle sent',
       ],
-      [
-        'test/kernels/low-latency/lifetime.test.ts',
-        'a handle is combined again and again, with other outputs, between other dispatches',
-      ],
     ],
   },
   {
@@ -124,10 +112,6 @@ export const calls: readonly Hazard[] = [
       [streams, 'stream objects order calls on both sides'],
       [environment, 'several workers use the addon at the same time'],
       [placement, 'slotted > all live results stay whole while ranks run ahead of each other'],
-      [
-        'test/kernels/low-latency/in-flight.test.ts',
-        'eight ranks, hidden 16, four in flight: 4 without credit > a pipeline that is always full: each receive makes room for one send',
-      ],
     ],
   },
   {
@@ -154,14 +138,6 @@ export const calls: readonly Hazard[] = [
         'test/kernels/graph-life.test.ts',
         'what a replay gives > memory comes from the capture, and goes back with the graph',
       ],
-      [
-        'test/kernels/low-latency/graph.test.ts',
-        'two ranks, hidden 64 > an odd number of operations in a graph, replayed between other calls with new routing each time',
-      ],
-      [
-        'test/kernels/low-latency/graph.test.ts',
-        'two ranks, hidden 64 > replays and pairs called one by one, in every order of five',
-      ],
     ],
   },
   {
@@ -184,29 +160,9 @@ export const calls: readonly Hazard[] = [
     ],
   },
   {
-    name: 'High throughput and low latency on one buffer',
-    tried: 'in any order, without a clean step and with one',
-    tests: [
-      [
-        'test/kernels/low-latency/alternating.test.ts',
-        'two ranks, hidden 64 > 120 calls, high-throughput and low-latency in any order, without waiting or cleaning',
-      ],
-      ['test/kernels/low-latency/alternating.test.ts', 'a clean step between them changes nothing'],
-    ],
-  },
-  {
     name: 'Completion asked for late, twice or never',
-    tried:
-      'events awaited later or never; hooks called late, after other calls, and never: memory is held until then',
+    tried: 'events in place of hooks: awaited later or never, their memory is held until then',
     tests: [
-      [
-        'test/kernels/low-latency/split.test.ts',
-        'two ranks, hidden 64 > each half comes with other work before it',
-      ],
-      [
-        'test/kernels/low-latency/lifetime.test.ts',
-        'a group is disposed while calls are under way, and while receives were never enqueued',
-      ],
       [streams, 'copies of an asynchronous dispatch are there at its event'],
       [
         'test/runtime/streams.test.ts',

@@ -28,14 +28,6 @@ export const inputs: readonly Hazard[] = [
       [exchange, 'seven ranks, top-3 > the maximum of tokens, distinct experts'],
       [exchange, 'eight ranks, hidden 7168 > the maximum of tokens, distinct experts'],
       [rules, 'RULES > kNumExperts % kNumRanks == 0'],
-      [
-        'test/kernels/low-latency/shapes.test.ts',
-        'seven ranks, one channel > as many tokens as fit on each rank',
-      ],
-      [
-        'test/kernels/low-latency/shapes.test.ts',
-        'six ranks, rounded scales in rows, combined as fp8 > as many tokens as fit on each rank',
-      ],
     ],
   },
   {
@@ -57,8 +49,6 @@ export const inputs: readonly Hazard[] = [
         limits,
         `${compact} > one token more is refused on all ranks, whoever has it, with the maximum and the way out`,
       ],
-      ['test/kernels/low-latency/shapes.test.ts', 'five ranks, top-6 > no tokens at all'],
-      ['test/kernels/low-latency/shapes.test.ts', 'five ranks, top-6 > one token on each rank'],
     ],
   },
   {
@@ -74,14 +64,6 @@ export const inputs: readonly Hazard[] = [
       [limits, `${slotted} > routing allNone`],
       [properties, `${compact} > ${anyRouting}`],
       [properties, `${slotted} > ${anyRouting}`],
-      [
-        'test/kernels/low-latency/shapes.test.ts',
-        'five ranks, top-6 > unequal tokens, none on one rank: duplicates',
-      ],
-      [
-        'test/kernels/low-latency/shapes.test.ts',
-        'five ranks, top-6 > all tokens of all ranks for one expert fill all its rows',
-      ],
     ],
   },
   {
@@ -96,14 +78,6 @@ export const inputs: readonly Hazard[] = [
       [properties, `${mostExperts} > ${anyRouting}`],
       [rules, 'RULES > kNumTopk <= 32'],
       [rules, 'RULES > kNumExperts <= 2048'],
-      [
-        'test/kernels/low-latency/shapes.test.ts',
-        'two ranks, top-32, UE8M0, fp8 both ways > any routing',
-      ],
-      [
-        'test/kernels/low-latency/shapes.test.ts',
-        'two ranks, 320 experts, hidden 2880 > any routing',
-      ],
     ],
   },
   {
@@ -120,14 +94,6 @@ export const inputs: readonly Hazard[] = [
       [
         combine,
         'bf16 to f32, rows of 64 KiB, top-32 > unequal tokens, none on one rank, rows and weights of tensors',
-      ],
-      [
-        'test/kernels/low-latency/shapes.test.ts',
-        'one rank, one vector of hidden, top-1 > any routing',
-      ],
-      [
-        'test/kernels/low-latency/shapes.test.ts',
-        'four ranks, hidden 16384, rounded scales in columns > any routing',
       ],
     ],
   },
@@ -157,10 +123,6 @@ export const inputs: readonly Hazard[] = [
       ],
       [rules, 'RULES > kWindowBytes / kReadyUnit <= 0xffffffffu'],
       [rules, 'RULES > uint64_t{kMaxTokensPerRank} * kNumTopk < kNoToken'],
-      [
-        'test/kernels/low-latency/far-rows.test.ts',
-        'bf16 > rows go there, and combine brings them back: in place and from tensors',
-      ],
     ],
   },
   {
@@ -182,10 +144,6 @@ export const inputs: readonly Hazard[] = [
       ['test/reference/cast.test.ts', 'f32 scales: so have tiny blocks'],
       ['test/reference/cast.test.ts', 'f32 scales: NaNs do not count'],
       [smoke, 'one rank > a NaN weight is transported bit for bit'],
-      [
-        'test/kernels/low-latency/cast.test.ts',
-        'three ranks, one block of scales, fp8 both ways > zero, tiny, largest, NaN and infinite blocks are cast as the model casts them',
-      ],
     ],
   },
 ];

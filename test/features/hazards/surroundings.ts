@@ -80,11 +80,6 @@ export const surroundings: readonly Hazard[] = [
       ],
       [environment, 'a process can exit with work in flight'],
       [environment, 'a worker can be terminated with work in flight'],
-      ['test/kernels/low-latency/lifetime.test.ts', 'timers fire while calls wait for a late rank'],
-      [
-        'test/kernels/low-latency/lifetime.test.ts',
-        'tensors that nobody refers to are not taken from calls that are under way',
-      ],
     ],
   },
   {
@@ -99,10 +94,6 @@ export const surroundings: readonly Hazard[] = [
       [
         combine,
         'bf16 both ways, 2 biases, top-4 of 8 ranks > any number of channels at once gives the same bits',
-      ],
-      [
-        'test/kernels/low-latency/determinism.test.ts',
-        'two ranks, hidden 64 > leaves the same bytes in windows, handles and sums for every seed, number of channels and skew of ranks',
       ],
     ],
   },
@@ -124,10 +115,6 @@ export const surroundings: readonly Hazard[] = [
       ],
       ['test/reference/combine.test.ts', 'f32 additions in ascending order'],
       ['test/reference/combine.test.ts', 'one rounding, at the end'],
-      [
-        'test/kernels/low-latency/accuracy.test.ts',
-        'five ranks, top-6 > sums are within the rounding of their terms of sums in fp64, and within 0.00001 together',
-      ],
     ],
   },
 ];
