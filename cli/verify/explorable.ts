@@ -1,18 +1,28 @@
 import { EpgenError } from '../../generator/errors.js';
+import { lowLatencyPlan } from '../../generator/low-latency-plan.js';
 import type { Spec } from '../../generator/spec.js';
 
 /** Of all ranks. With more, the orders of two calls are too many for any budget. */
 const MAX_CHANNELS = 8;
 
 /** @throws EpgenError EPGEN_ARGUMENT when a spec has too many orders to try them all. */
-export function checkExplorable({ name, ranks, channels }: Spec): void {
-  const { count } = channels.memory;
-  if (ranks * count <= MAX_CHANNELS) return;
+export function checkExplorable(spec: Spec): void {
+  const { name, ranks, channels } = spec;
+  const { numLlChannels = 0 } = lowLatencyPlan(spec);
+  const hint = (flags: string) =>
+    `Explore a spec with ${flags} instead, or verify without --explore.`;
+  requireFew(`${name} has`, ranks * channels.memory.count, hint('--ranks 2 --channels 2'));
+  requireFew(
+    `low-latency calls of ${name} have`,
+    ranks * numLlChannels,
+    hint('--ranks 2 --set channels.ll=2'),
+  );
+}
+
+function requireFew(whose: string, numChannels: number, hint: string): void {
+  if (numChannels <= MAX_CHANNELS) return;
   throw new EpgenError(
-    `Expected at most ${MAX_CHANNELS} channels of all ranks for --explore but ${name} has ${ranks * count}`,
-    {
-      code: 'EPGEN_ARGUMENT',
-      hint: 'Explore a spec with --ranks 2 --channels 2 instead, or verify without --explore.',
-    },
+    `Expected at most ${MAX_CHANNELS} channels of all ranks for --explore but ${whose} ${numChannels}`,
+    { code: 'EPGEN_ARGUMENT', hint },
   );
 }

@@ -149,7 +149,7 @@ export const mutantSpecs = {
   llPieces: {
     name: 'mutants_ll_pieces',
     ranks: 2,
-    hidden: 1816,
+    hidden: 4104,
     experts: 2,
     topk: 2,
     ht,

@@ -1,17 +1,13 @@
 import type { Order } from './low-latency-host.js';
-import type { Mutation } from './model.js';
-import { type Place, RankSteps, versionsPerResult } from './rank-steps.js';
+import { LowLatencyPlaces } from './low-latency-places.js';
+import { versionsPerResult } from './rank-steps.js';
 import type { Phase, Step, Thread } from './steps.js';
 
 type Send = Extract<Order, { op: 'send' }>;
 type Publish = Extract<Order, { op: 'publish' }>;
-type Access = Place['access'];
 
 /** Low-latency calls of one rank, as phases of its program. */
-export class LowLatencyRank extends RankSteps {
-  /** Of results, as this rank has changed them. */
-  private readonly versions = new Map<number, number>();
-
+export class LowLatencyRank extends LowLatencyPlaces {
   phasesOf(order: Order): Phase[] {
     switch (order.op) {
       case 'send':
@@ -240,70 +236,5 @@ export class LowLatencyRank extends RankSteps {
     const version = (this.versions.get(epoch) as number) + 1;
     this.versions.set(epoch, version);
     return { ...this.result(epoch, 'caller writes result'), kind: 'write' };
-  }
-
-  private result(epoch: number, access: Access, more: Partial<Step> = {}): Step {
-    const { numLlRecvBuffers = 1 } = this.model;
-    const at = `${this.rank}.${epoch % numLlRecvBuffers}`;
-    const version = this.versions.get(epoch) as number;
-    return this.step('read', { ...this.place('ll_recv', at, epoch, access), version }, more);
-  }
-
-  private input(rank: number, epoch: number, access: Access): Place {
-    const { numLlOutputBuffers = 1 } = this.model;
-    return this.place('ll_output', `${rank}.${epoch % numLlOutputBuffers}`, epoch, access);
-  }
-
-  private ready(at: number, src: number, epoch: number, access: Access): Place {
-    const { numLlReadyBuffers = this.model.numLlOutputBuffers ?? 1 } = this.model;
-    return this.place('ll_ready', `${at}.${epoch % numLlReadyBuffers}.${src}`, epoch, access);
-  }
-
-  private count(at: number, src: number, epoch: number, access: Access): Place {
-    return this.place('ll_counts', this.wordAt(at, src, epoch), epoch, access);
-  }
-
-  private wordAt(at: number, src: number, epoch: number): string {
-    const { numLlCountBuffers = 1 } = this.model;
-    return `${at}.${epoch % numLlCountBuffers}.${src}`;
-  }
-
-  private arrivals(at: number, src: number, epoch: number, access: Access): Place {
-    const isShared = this.is('ll: one arrival counter for all sources');
-    return this.place('ll_arrivals', isShared ? `${at}` : `${at}.${src}`, epoch, access);
-  }
-
-  private epochWord(
-    operation: 'dispatch' | 'combine',
-    channel: number,
-    epoch: number,
-    verb: 'reads' | 'writes',
-  ): Step {
-    const phase = operation === 'dispatch' ? 'send' : 'publish';
-    const at = `${this.rank}.${channel}`;
-    const content = verb === 'reads' ? epoch - 1 : epoch;
-    const place = this.place(`ll_${operation}_epoch`, at, content, `${phase} ${verb} epoch`);
-    return this.step(verb === 'reads' ? 'read' : 'write', place);
-  }
-
-  private handleWrite(
-    access: 'send writes handle' | 'publish writes handle',
-    handle: number,
-    epoch: number,
-  ): Step {
-    const word = access === 'send writes handle' ? 'dispatch' : 'combine';
-    return this.write(this.place('ll_handle', this.handleAt(word, handle), epoch, access));
-  }
-
-  private handleAt(word: 'dispatch' | 'combine', handle: number): string {
-    return `${this.rank}.${handle}.${word}`;
-  }
-
-  private place(region: Place['region'], at: string, epoch: number, access: Access): Place {
-    return { region, at, access, version: epoch, content: epoch };
-  }
-
-  private is(mutation: Mutation): boolean {
-    return this.model.mutation === mutation;
   }
 }

@@ -6,10 +6,13 @@ import { cached } from './cached.js';
 import { copies } from './copies.js';
 import { credit } from './credit.js';
 import { experts } from './experts.js';
+import { lowLatencyArrivals } from './low-latency-arrivals.js';
+import { lowLatencyBarriers } from './low-latency-barriers.js';
 import { lowLatencyBlocks } from './low-latency-blocks.js';
 import { lowLatencyCasts } from './low-latency-casts.js';
 import { lowLatencyCopies } from './low-latency-copies.js';
 import { lowLatencyCredit } from './low-latency-credit.js';
+import { lowLatencyPulls } from './low-latency-pulls.js';
 import { lowLatencyRings } from './low-latency-rings.js';
 import { lowLatencyRows } from './low-latency-rows.js';
 import { lowLatencyWords } from './low-latency-words.js';
@@ -35,11 +38,14 @@ export const mutants: readonly Mutant[] = [
   ...beside,
   ...sums,
   ...experts,
+  ...lowLatencyCopies,
+  ...lowLatencyPulls,
+  ...lowLatencyRings,
+  ...lowLatencyArrivals,
   ...lowLatencyWords,
+  ...lowLatencyBlocks,
+  ...lowLatencyBarriers,
+  ...lowLatencyCredit,
   ...lowLatencyRows,
   ...lowLatencyCasts,
-  ...lowLatencyCredit,
-  ...lowLatencyRings,
-  ...lowLatencyCopies,
-  ...lowLatencyBlocks,
 ];

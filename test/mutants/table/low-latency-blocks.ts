@@ -1,5 +1,5 @@
 import { edit, type Mutant } from '../mutant.js';
-import { llCombine, llCount, llDispatch, llPlace, llReceive, llSend } from './files.js';
+import { llCombine, llCount, llDispatch, llSend } from './files.js';
 import { LL_STORES_ROW, STREAM } from './places.js';
 
 const ARRIVAL =
@@ -8,7 +8,7 @@ const TICKET =
   'const uint32_t ticket = atom_add_relaxed_gpu(EPGEN_FIELD(control, dispatch_ticket), num_channels);';
 const IS_LAST = 'ticket + num_channels == call.epoch * kNumLlChannels);';
 
-/** Blocks of low-latency calls: epochs, tickets, barriers, and empty calls. */
+/** Blocks of low-latency calls: epochs, tickets, and empty calls. */
 export const lowLatencyBlocks: readonly Mutant[] = [
   {
     id: 'll-one-epoch-word-dispatch',
@@ -203,91 +203,6 @@ export const lowLatencyBlocks: readonly Mutant[] = [
     ],
     spec: 'll',
     expected: { detector: 'timeout' },
-  },
-  {
-    id: 'll-no-sync-after-count',
-    rule: 7,
-    plants: 'Counts are told before all threads have counted.',
-    edits: [
-      edit(
-        llSend,
-        '    sync_block();\n    publish_counts(call, args, smem);',
-        '    PLANTED(); publish_counts(call, args, smem);',
-      ),
-    ],
-    spec: 'll',
-    expected: {
-      detector: 'race',
-      between: ['red_add_shared(counts + expert[k], 1)', 'num_tokens = ld('],
-    },
-  },
-  {
-    id: 'll-no-sync-in-votes',
-    rule: 7,
-    plants: 'Slots are summed without a block barrier behind the warps that learn their parts.',
-    edits: [
-      edit(
-        llDispatch,
-        '    if (!ok) red_add_shared(aborted, 1);\n    sync_block();',
-        '    if (!ok) red_add_shared(aborted, 1);\n    PLANTED();',
-      ),
-      // is_live keeps the barrier that its vote had.
-      edit(
-        llSend,
-        '    return block_agrees(smem, 0, true);',
-        '    sync_block();\n    return block_agrees(smem, 0, true);',
-      ),
-    ],
-    // Else rows go astray before anyone has looked.
-    given: [
-      edit(
-        llPlace,
-        'return expert * kMaxLlRecvTokens + row;',
-        'return expert * kMaxLlRecvTokens + row % kMaxLlRecvTokens;',
-      ),
-    ],
-    spec: 'll',
-    expected: {
-      detector: 'race',
-      between: ['st(ahead_at_lane(smem, stage_idx, source)', 'row += ld(ahead_at_lane('],
-    },
-  },
-  {
-    id: 'll-no-sync-warp-after-own-count',
-    rule: 'H13',
-    plants: 'A lane reads how many tokens came before while others of its warp still count them.',
-    edits: [
-      edit(
-        llPlace,
-        '    sync_warp();\n    if (expert == kNoExpert) return;',
-        '    PLANTED();\n    if (expert == kNoExpert) return;',
-      ),
-    ],
-    spec: 'll',
-    expected: {
-      detector: 'race',
-      between: ['red_add_shared(counts + expert[k], 1)', 'ld(counts_of(smem, kEarlier) + expert)'],
-    },
-  },
-  {
-    id: 'll-layout-without-barrier',
-    rule: 7,
-    plants: 'What came is summed up before all counts are there.',
-    edits: [
-      edit(
-        llReceive,
-        'if (block_agrees(smem, 1, ok)) write_layout(args, smem);',
-        'PLANTED(); if (ok) write_layout(args, smem);',
-      ),
-    ],
-    spec: 'll',
-    expected: {
-      detector: 'race',
-      between: [
-        'st(EPGEN_FIELD(smem, received) + i, word_value(count.value))',
-        'ld(EPGEN_FIELD(smem, received)',
-      ],
-    },
   },
   {
     id: 'll-ready-told-with-tokens',

@@ -112,7 +112,7 @@ export const lowLatencyRings: readonly Mutant[] = [
       ),
     ],
     spec: 'llPieces',
-    expected: { detector: 'data' },
+    expected: { detector: 'fault', at: 'st_vec16(piece + vector_idx' },
   },
   {
     id: 'll-weight-of-the-step',
