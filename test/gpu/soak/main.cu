@@ -18,10 +18,11 @@
 namespace soak {
 namespace {
 
-constexpr uint32_t kPairsPerBatch = 96;
+constexpr uint32_t kPairsPerBatch = 64;
 /// Orders of a batch; each is a graph of its own on every rank.
 constexpr uint32_t kNumBatches = 8;
-/// Of as many batches one is launched call by call instead, on each rank for itself.
+/// Of as many batches one is launched call by call instead, on each rank for itself. It begins when those before have
+/// ended: a full queue of launches would hold up other ranks of the same GPU too.
 constexpr uint32_t kEagerEvery = 32;
 /// Batches that a rank may have before it, so that launches never wait.
 constexpr uint32_t kMaxAhead = 3;
@@ -93,11 +94,12 @@ void run_rank(Run& run, const Rank& rank, uint32_t rank_idx, const std::vector<c
         run.num_done[rank_idx] = batch + 1;
         if (rank.memory().fault->state != 0) run.has_failed = true;
     };
-    uint64_t batch = 0;
+    uint64_t batch = 0, num_ended = 0;
     for (; batch < run.last_batch && !run.has_failed; ++batch) {
-        if (batch >= kMaxAhead) wait_for(batch - kMaxAhead);
+        const bool is_eager = own() % kEagerEvery == 0;
+        while (num_ended < batch && (is_eager || num_ended + kMaxAhead <= batch)) wait_for(num_ended++);
         const uint32_t which = order() % kNumBatches;
-        if (own() % kEagerEvery == 0) {
+        if (is_eager) {
             rank.enqueue(run.batches[which]);
             ++run.num_eager[rank_idx];
         } else {
@@ -105,7 +107,7 @@ void run_rank(Run& run, const Rank& rank, uint32_t rank_idx, const std::vector<c
         }
         CHECK_CUDA(cudaEventRecord(ends[batch % kMaxAhead], rank.stream()));
     }
-    for (uint64_t left = batch > kMaxAhead ? batch - kMaxAhead : 0; left < batch; ++left) wait_for(left);
+    while (num_ended < batch) wait_for(num_ended++);
     --run.num_running;
 }
 
