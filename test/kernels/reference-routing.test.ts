@@ -56,7 +56,13 @@ test.each(cases)(
       expect(wrong).toEqual([]);
     }
     expect(launches(group)).toEqual(
-      Array.from({ length: ranks }, () => ({ dispatch: 1, combine: 1, dispatchLayout: 0 })),
+      Array.from({ length: ranks }, () => ({
+        dispatch: 1,
+        combine: 1,
+        dispatchLayout: 0,
+        llDispatch: 0,
+        llCombine: 0,
+      })),
     );
   },
 );
