@@ -8,6 +8,7 @@
 
 #include "runtime/cuda_kernels.hpp"
 #include "runtime/cuda_pointer.hpp"
+#include "runtime/exit_gate.hpp"
 
 namespace epgen {
 namespace {
@@ -32,6 +33,7 @@ CudaBackend::CudaBackend(const Module& module, BackendOptions options)
         ranks_.back()->on_error([this, rank_idx](Error error) { rank_failed(rank_idx, std::move(error)); });
     }
     for_all_ranks([](CudaRank& rank) { return rank.allocate(); });
+    ExitGate::guard();
     for_all_ranks([this](CudaRank& rank) { return rank.reach(ranks_); });
     for_all_ranks([](CudaRank& rank) { return rank.warm_up_graph(); });
     for_all_ranks([](CudaRank& rank) { return rank.warm_up(); });
@@ -42,11 +44,17 @@ CudaBackend::CudaBackend(const Module& module, BackendOptions options)
 }
 
 CudaBackend::~CudaBackend() {
-    close_all();
+    {
+        const ExitGate::Pass pass;
+        close_all();
+    }
     for (const auto& rank : ranks_) rank->finish();
     stopping_ = true;
     doorbell_.ring();
     if (poller_.joinable()) poller_.join();
+    const ExitGate::Pass pass;
+    ranks_.clear();
+    barrier_counter_.reset();
 }
 
 /// Runs a step on the threads of all ranks and waits for it; throws what the first rank that failed has thrown.
@@ -233,6 +241,7 @@ void CudaBackend::poll() {
 
 /// Tells whatever there is to tell; false where there was nothing.
 bool CudaBackend::poll_once() {
+    const ExitGate::Pass pass;
     bool any = false;
     for (uint32_t rank_idx = 0; rank_idx < ranks_.size(); ++rank_idx) {
         tell_failure();

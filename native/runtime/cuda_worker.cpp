@@ -4,6 +4,8 @@
 #include <memory>
 #include <utility>
 
+#include "runtime/exit_gate.hpp"
+
 namespace epgen {
 namespace {
 
@@ -52,6 +54,7 @@ void CudaWorker::run() {
     for (;;) {
         const uint32_t num_seen = num_pushed_;
         if (pop(work)) {
+            const ExitGate::Pass pass;
             std::exchange(work, nullptr)();
             idle_since = std::chrono::steady_clock::now();
         } else if (finishing_) {
