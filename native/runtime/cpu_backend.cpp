@@ -192,6 +192,7 @@ private:
         simt::MachineOptions options;
         options.num_ranks = module_.num_ranks;
         options.seed = options_.seed;
+        options.caller_may_help = true;
         options.tracer = trace_.get();
         options.on_fault = [this](const simt::FaultReport& report) {
             options_.on_failure(culprit_of(report), error_of(report));

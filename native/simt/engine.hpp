@@ -154,6 +154,7 @@ private:
     // Faults
     void deliver_races();
     void act_on_fault();
+    bool can_be_helped() const;
     void report_deadlock();
     std::vector<Waiting> waiting() const;
     void abandon_kernels();

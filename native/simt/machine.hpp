@@ -2,8 +2,8 @@
 //
 // Each rank has FIFO streams of tasks that live across calls; all streams run independently of each other, except where
 // events order them, in an order that follows from the seed. Time is virtual: it advances with every step of the
-// scheduler and jumps when only a timer is left. It advances with real time only while every kernel waits and a rank
-// has nothing to do, since then only the caller's next task can help.
+// scheduler and jumps when only a timer is left. It advances with real time only while every kernel waits and only the
+// caller's next task can help: a rank has nothing to do, or MachineOptions::caller_may_help.
 #pragma once
 
 #include <cstdint>
@@ -41,6 +41,7 @@ struct MachineOptions {
     uint64_t seed = 1;
     uint32_t weak_yield_one_in = 64;     // a weak access lets another thread run once in about so many
     Policy policy;
+    bool caller_may_help = false;        // with a task on another stream, also while every rank waits in a kernel
     uint32_t stack_bytes = 12 * 1024;    // per thread; dense stacks are faster
     bool weak_memory = false;            // stores to windows come late; the async proxy sees old bytes until a fence
     bool check_races = false;            // every two accesses must be ordered, or strong on both sides

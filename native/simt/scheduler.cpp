@@ -248,6 +248,11 @@ void Engine::look_around() {
     }
 }
 
+/// Whether a task of the caller could still wake a kernel. With one stream a rank it would queue behind that kernel.
+bool Engine::can_be_helped() const {
+    return idle_ranks_mask() != 0 || (options_.caller_may_help && streams_.size() > options_.num_ranks);
+}
+
 /// One turn of the scheduler; false when the machine is to end.
 bool Engine::take_turn() {
     runnable_.end_turn();
@@ -279,7 +284,6 @@ bool Engine::take_turn() {
     if (jump_to_timer()) return true;
     bool runs = false;
     for (const Stream& stream : streams_) runs |= stream.launch != nullptr;
-    const bool is_idle = idle_ranks_mask() != 0;
     if (!runs) {
         const bool ends = [this] {
             std::lock_guard lock(mutex_);
@@ -290,7 +294,7 @@ bool Engine::take_turn() {
         return true;
     }
     const uint64_t deadline_ns = earliest_deadline();
-    if (aborting || !is_idle || deadline_ns == kNoDeadline) {
+    if (aborting || !can_be_helped() || deadline_ns == kNoDeadline) {
         report_deadlock();
     } else {
         sleep_until(deadline_ns);

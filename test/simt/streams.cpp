@@ -1,7 +1,9 @@
 // Several streams of a rank: what runs at once, what events order, and what the checker makes of it.
+#include <chrono>
 #include <cstring>
 #include <future>
 #include <stdexcept>
+#include <thread>
 
 #include "check.hpp"
 
@@ -42,11 +44,24 @@ EPGEN_KERNEL(pair, Args, pair_body, 32, uint32_t)
 CASE("kernels on two streams of a rank run at once") {
     for (uint64_t seed = 1; seed <= 8; ++seed) {
         Group group(1, seed);
+        group.machine->hold();
         enqueue(group, {0, 1}, pair_entry, 0);
         enqueue(group, {0, 2}, pair_entry, 1);
+        group.machine->release();
         wait_for(group, {0, 1});
         expect(group.control(0).results[0] == 1, "the word came");
     }
+}
+
+CASE("a kernel waits for what its caller may yet give another stream of its rank") {
+    MachineOptions options;
+    options.caller_may_help = true;
+    Group group(1, 1, options);
+    enqueue(group, {0, 1}, pair_entry, 0);
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    enqueue(group, {0, 2}, pair_entry, 1);
+    wait_for(group, {0, 1});
+    expect(group.control(0).results[0] == 1, "the word came");
 }
 
 CASE("a stream that waits for an event goes on after it") {
