@@ -1,23 +1,25 @@
 // The gate between exit() and threads inside the CUDA runtime, with a stand-in for the runtime: no GPU is needed.
 // environment.test.ts ends processes of the real one.
-import { execFileSync, spawnSync } from 'node:child_process';
+import { execFile, spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 
+const run = promisify(execFile);
 const native = join(import.meta.dirname, '../../native');
 const sources = ['runtime/cuda_worker.cpp', 'runtime/exit_gate.cpp'];
 const flags = ['-std=c++20', '-O1', '-Wall', '-Wextra', '-Werror', '-pthread', '-I', native];
 
 const dir = mkdtempSync(join(tmpdir(), 'epgen-exit-'));
 const program = join(dir, 'program');
-beforeAll(() => {
+beforeAll(async () => {
   const files = [
     join(import.meta.dirname, 'exit_gate.cpp'),
     ...sources.map((file) => join(native, file)),
   ];
-  execFileSync('g++', [...flags, ...files, '-o', program], { stdio: 'inherit' });
+  await run('g++', [...flags, ...files, '-o', program]);
 });
 afterAll(() => rmSync(dir, { recursive: true }));
 

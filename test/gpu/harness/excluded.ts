@@ -25,6 +25,11 @@ export const exclusions: readonly Exclusion[] = [
     reason: 'compiles the runtime with a backend of its own',
   },
   {
+    file: 'native/exit-gate.test',
+    backends: ['cpu', 'cuda'],
+    reason: 'compiles the gate with a stand-in for the CUDA runtime',
+  },
+  {
     file: 'kernels/trace.test',
     backends: ['cuda'],
     reason: 'traces of the emulator',
