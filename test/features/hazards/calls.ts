@@ -4,11 +4,14 @@ const back = 'test/kernels/back-to-back.test.ts';
 const cached = 'test/kernels/cached.test.ts';
 const environment = 'test/native/environment.test.ts';
 const exchange = 'test/kernels/exchange.test.ts';
-const graph = 'test/kernels/graph.test.ts';
-const graphStreams = 'test/kernels/graph-streams.test.ts';
+const llBrief = 'test/kernels/low-latency/brief.test.ts';
+const llGraph = 'test/kernels/low-latency/graph.test.ts';
+const llInFlight = 'test/kernels/low-latency/in-flight.test.ts';
+const llLifetime = 'test/kernels/low-latency/lifetime.test.ts';
+const llProtocol = 'test/protocol/low-latency.test.ts';
+const llSplit = 'test/kernels/low-latency/split.test.ts';
 const mixedCalls = 'test/kernels/mixed-calls.test.ts';
 const placement = 'test/kernels/placement.test.ts';
-const properties = 'test/kernels/properties.test.ts';
 const protocol = 'test/protocol/protocol.test.ts';
 const simt = 'test/simt/simt.test.ts';
 const smoke = 'test/kernels/smoke.test.ts';
@@ -20,14 +23,15 @@ const slotted = 'seven ranks, all options of slotted rows';
 const afterMany = 'few tokens after as many as fit, in memory full of';
 const anyCalls =
   'calls of any kind with 0, 1 or 2 combines, enqueued without waiting in 2 windows, ranks late in turns';
-const sameBits = 'groups and sums are the model bit for bit';
+const llPairs =
+  'pairs without waiting, with other tokens, routing and numbers of channels each time, as epochs wrap around 2^32';
 
 /** Calls after calls. */
 export const calls: readonly Hazard[] = [
   {
     name: 'Many calls without waiting',
     tried:
-      '200 pairs with other inputs each time; 210 calls with other options each time; epochs that wrap',
+      '200 pairs with other inputs each time; 210 calls with other options each time; 400 replays of low latency; epochs that wrap',
     tests: [
       [
         back,
@@ -36,12 +40,18 @@ export const calls: readonly Hazard[] = [
       [mixedCalls, `${compact} > 150 ${anyCalls}`],
       [mixedCalls, `${slotted} > 60 ${anyCalls}`],
       [smoke, 'epochs wrap around 2^32'],
+      [llBrief, `two ranks, hidden 64 > 200 ${llPairs}`],
+      [llBrief, `five ranks, top-6 > 60 ${llPairs}`],
+      [
+        llGraph,
+        'two ranks, hidden 64 > 400 replays of a pair, each with new routing: one launch of each kernel per replay',
+      ],
     ],
   },
   {
     name: 'What earlier calls left in memory',
     tried:
-      'memory full of NaNs, large numbers, zeros, a larger call’s rows; only rows that came are written',
+      'memory full of NaNs, large numbers, zeros, a larger call’s rows; only rows that came are written; low latency: NaNs, a larger call’s rows',
     tests: [
       [stale, `${compact} > ${afterMany} NaNs`],
       [stale, `${compact} > ${afterMany} large numbers`],
@@ -59,6 +69,8 @@ export const calls: readonly Hazard[] = [
         'test/kernels/lost-results.test.ts',
         'the sums of an enqueued combine: first what went wrong, then stale',
       ],
+      [llBrief, `two ranks, hidden 64 > ${afterMany} NaNs`],
+      [llBrief, `five ranks, top-6 > ${afterMany} NaNs`],
     ],
   },
   {
@@ -78,6 +90,26 @@ export const calls: readonly Hazard[] = [
       [
         protocol,
         'every interleaving of every call sequence of length 6 > 3 ranks, 1 channels each',
+      ],
+      [
+        llBrief,
+        'five ranks, top-6 > each rank in turn is far behind, then has yet to receive while the others combine',
+      ],
+      [
+        llInFlight,
+        'eight ranks, hidden 16, four in flight: 4 without credit > that many sends, then their receives in the opposite order, ranks late in between',
+      ],
+      [
+        llProtocol,
+        'every interleaving of every sequence of low-latency calls > 3 ranks, 1 channels each, sequences of length 6, { inFlight: 2 }',
+      ],
+      [
+        llProtocol,
+        'every interleaving of every sequence of low-latency calls > 3 ranks, 1 channels each, sequences of length 6, { inFlight: 2, hasCredit: true }',
+      ],
+      [
+        'test/protocol/low-latency-broken.test.ts',
+        'a broken protocol is found out > one arrival counter for all sources: two calls of one pass for one call of two',
       ],
     ],
   },
@@ -100,11 +132,20 @@ export const calls: readonly Hazard[] = [
         cached,
         'refused before anything is launched: > another number of tokens than the handle sent',
       ],
+      [
+        llLifetime,
+        'a handle is combined again and again, with other outputs, between other dispatches',
+      ],
+      [
+        'test/kernels/low-latency/bad-input.test.ts',
+        'a combine is refused, with nothing launched on any rank: > a handle of another kind of dispatch, both ways',
+      ],
     ],
   },
   {
     name: 'Calls at the same time',
-    tried: 'two windows, two streams, two groups, the next dispatch before the combine',
+    tried:
+      'two windows, two streams, two groups, the next dispatch before the combine; low latency: two windows, up to 4 sends before a receive',
     tests: [
       [streams, 'two windows in flight at once, with different contents'],
       [streams, 'windows run at once: one that waits for a late peer does not hold up the other'],
@@ -112,92 +153,17 @@ export const calls: readonly Hazard[] = [
       [streams, 'stream objects order calls on both sides'],
       [environment, 'several workers use the addon at the same time'],
       [placement, 'slotted > all live results stay whole while ranks run ahead of each other'],
-    ],
-  },
-  {
-    name: 'CUDA graphs',
-    tried:
-      'one operation, odd numbers, pairs, two windows; 1000 replays; between other calls; no memory taken',
-    tests: [
       [
-        graph,
-        'liveResults 2 > one operation in a graph, replayed between other calls with new routing each time',
+        llInFlight,
+        'eight ranks, hidden 16, four in flight: 4 without credit > a pipeline that is always full: each receive makes room for one send',
       ],
       [
-        graph,
-        'liveResults 2 > an odd number of operations in a graph, replayed between other calls with new routing each time',
-      ],
-      [graph, 'three ranks > 1000 replays of a pair, each with new routing'],
-      [graph, 'liveResults 2 > replays and pairs called one by one, in every order of six'],
-      [graphStreams, 'a graph over two windows, replayed between calls on either'],
-      [
-        graphStreams,
-        'replays come after calls on the window’s own stream that use the same memory, and before later ones',
+        llSplit,
+        'two ranks, hidden 64 > a combine and a dispatch are under way at once, and whole ones come between',
       ],
       [
-        'test/kernels/graph-life.test.ts',
-        'what a replay gives > memory comes from the capture, and goes back with the graph',
-      ],
-    ],
-  },
-  {
-    name: 'Numbers of channels',
-    tried: 'one, some, all, more than tokens; rows that pieces do not divide',
-    tests: [
-      [
-        exchange,
-        'four ranks, more channels than tokens > any number of channels at once gives the same bytes',
-      ],
-      [exchange, 'two ranks, one row in several pieces > the maximum of tokens, distinct experts'],
-      [
-        properties,
-        'eight ranks, hidden 16 > dispatch and combine give the bits of the model for any routing',
-      ],
-      [
-        'test/generator/properties.test.ts',
-        'pieces > cover a row exactly, in whole vectors, each with a thread for every vector',
-      ],
-    ],
-  },
-  {
-    name: 'Completion asked for late, twice or never',
-    tried: 'events in place of hooks: awaited later or never, their memory is held until then',
-    tests: [
-      [streams, 'copies of an asynchronous dispatch are there at its event'],
-      [
-        'test/runtime/streams.test.ts',
-        'asyncFinish > gives freed memory to others only after the work that used it',
-      ],
-      [environment, 'a process waits for what is pending and ends without dispose'],
-    ],
-  },
-  {
-    name: 'Rows for the worst case',
-    tried: 'an exact fit, some more, all that can come, one too few; −1 behind those that came',
-    tests: [
-      [
-        worst,
-        'numWorstTokens > as many as the fullest rank gets: exactly so many rows, -1 behind those that came',
-      ],
-      [
-        worst,
-        'numWorstTokens > as many as can come: exactly so many rows, -1 behind those that came',
-      ],
-      [
-        worst,
-        'numWorstTokens > one too few: the next awaited operation of the rank names both numbers, once; the group goes on',
-      ],
-    ],
-  },
-  {
-    name: 'Alignment',
-    tried: 'counts rounded up, groups of rows padded, with zeros where asked for',
-    tests: [
-      [worst, 'expertAlignment > 128 rounds counts up to it'],
-      [worst, 'expertAlignment > may differ between ranks'],
-      [
-        'test/kernels/expert-major.test.ts',
-        `fp8 with scales in columns to f32, i32 indices, one local expert > ${sameBits}`,
+        llBrief,
+        'five ranks, top-6 > two windows in turns, with hooks and without, ranks late at random',
       ],
     ],
   },

@@ -4,6 +4,8 @@ const combine = 'test/kernels/combine-options.test.ts';
 const exchange = 'test/kernels/exchange.test.ts';
 const farRows = 'test/kernels/far-rows.test.ts';
 const limits = 'test/kernels/limits.test.ts';
+const llCast = 'test/kernels/low-latency/cast.test.ts';
+const llShapes = 'test/kernels/low-latency/shapes.test.ts';
 const payload = 'test/kernels/payload.test.ts';
 const properties = 'test/kernels/properties.test.ts';
 const rules = 'test/generator/rules.test.ts';
@@ -11,6 +13,10 @@ const smoke = 'test/kernels/smoke.test.ts';
 const compact = 'six ranks, all options of compact rows';
 const slotted = 'seven ranks, all options of slotted rows';
 const mostExperts = 'eight ranks, 2048 experts, top-32, one vector of hidden, summed in f32';
+const llFull = 'as many tokens as fit on each rank';
+const llUnequal = 'unequal tokens, none on one rank';
+const specialBlocks =
+  'zero, tiny, largest, NaN and infinite blocks are cast as the model casts them';
 const anyRouting = 'dispatch and combine give the bits of the model for any routing';
 
 /** Sizes, routings, contents. */
@@ -28,6 +34,14 @@ export const inputs: readonly Hazard[] = [
       [exchange, 'seven ranks, top-3 > the maximum of tokens, distinct experts'],
       [exchange, 'eight ranks, hidden 7168 > the maximum of tokens, distinct experts'],
       [rules, 'RULES > kNumExperts % kNumRanks == 0'],
+      [llShapes, `one rank, one vector of hidden, top-1 > ${llFull}`],
+      [llShapes, `two ranks, hidden 64 > ${llFull}`],
+      [llShapes, `three ranks, one block of scales, fp8 both ways > ${llFull}`],
+      [llCast, 'four ranks, hidden 16384, rounded scales in columns > and travel so in combine'],
+      [llShapes, `five ranks, top-6 > ${llFull}`],
+      [llShapes, `six ranks, rounded scales in rows, combined as fp8 > ${llFull}`],
+      [llShapes, `seven ranks, one channel > ${llFull}`],
+      [llShapes, `eight ranks, hidden 16, four in flight > ${llFull}`],
     ],
   },
   {
@@ -49,6 +63,14 @@ export const inputs: readonly Hazard[] = [
         limits,
         `${compact} > one token more is refused on all ranks, whoever has it, with the maximum and the way out`,
       ],
+      [llShapes, 'five ranks, top-6 > no tokens at all'],
+      [llShapes, 'five ranks, top-6 > one token on each rank'],
+      [llShapes, `five ranks, top-6 > ${llUnequal}: distinct`],
+      [llShapes, `five ranks, top-6 > ${llFull}`],
+      [
+        'test/kernels/low-latency/bad-input.test.ts',
+        'a dispatch is refused, with nothing launched on any rank: > too many tokens',
+      ],
     ],
   },
   {
@@ -64,12 +86,19 @@ export const inputs: readonly Hazard[] = [
       [limits, `${slotted} > routing allNone`],
       [properties, `${compact} > ${anyRouting}`],
       [properties, `${slotted} > ${anyRouting}`],
+      [llShapes, `five ranks, top-6 > ${llUnequal}: oneRank`],
+      [llShapes, `five ranks, top-6 > ${llUnequal}: noneToSelf`],
+      [llShapes, `five ranks, top-6 > ${llUnequal}: allNone`],
+      [llShapes, `five ranks, top-6 > ${llUnequal}: someNone`],
+      [llShapes, `five ranks, top-6 > ${llUnequal}: duplicates`],
+      [llShapes, 'five ranks, top-6 > all tokens of all ranks for one expert fill all its rows'],
+      [llShapes, 'five ranks, top-6 > any routing'],
     ],
   },
   {
     name: 'Top-k and experts up to their limits, both ways',
     tried:
-      'top-1 of 2 experts, top-32 of 2048, 256 of them on each rank; more is refused by the spec',
+      'top-1 of 2 experts, top-32 of 2048, 256 of them on each rank; low latency: top-1 of 4, top-32 of 64; more is refused by the spec',
     tests: [
       [exchange, 'two ranks, top-1 > the maximum of tokens, distinct experts'],
       [limits, `${mostExperts} > as many tokens as fit`],
@@ -78,11 +107,14 @@ export const inputs: readonly Hazard[] = [
       [properties, `${mostExperts} > ${anyRouting}`],
       [rules, 'RULES > kNumTopk <= 32'],
       [rules, 'RULES > kNumExperts <= 2048'],
+      [llShapes, 'one rank, one vector of hidden, top-1 > any routing'],
+      [llShapes, 'two ranks, top-32, UE8M0, fp8 both ways > any routing'],
     ],
   },
   {
     name: 'Hidden sizes at their edges, both ways',
-    tried: 'one vector, 24, 2880, 8176, 8192 and 16384 elements; sums of 64 KiB',
+    tried:
+      'one vector, 24, 2880, 8176, 8192 and 16384 elements; sums of 64 KiB; low latency: one vector, 24, 7168, 16384',
     tests: [
       [exchange, 'one rank, one vector of hidden > the maximum of tokens, distinct experts'],
       [exchange, 'five ranks, top-6 > the maximum of tokens, distinct experts'],
@@ -95,11 +127,17 @@ export const inputs: readonly Hazard[] = [
         combine,
         'bf16 to f32, rows of 64 KiB, top-32 > unequal tokens, none on one rank, rows and weights of tensors',
       ],
+      [llShapes, 'one rank, one vector of hidden, top-1 > any routing'],
+      [llShapes, 'five ranks, top-6 > any routing'],
+      [llCast, 'eight ranks, hidden 7168 > and travel so in combine'],
+      [llCast, `four ranks, hidden 16384, rounded scales in columns > ${specialBlocks}`],
+      [llCast, 'four ranks, hidden 16384, rounded scales in columns > and travel so in combine'],
     ],
   },
   {
     name: 'Sizes past 31 bits',
-    tried: 'rows, scales, extras, groups and sums past 2^31 bytes, some past 2^32',
+    tried:
+      'rows, scales, extras, groups and sums past 2^31 bytes, some past 2^32; low latency: slots past 31 bits are refused',
     tests: [
       [
         farRows,
@@ -123,6 +161,7 @@ export const inputs: readonly Hazard[] = [
       ],
       [rules, 'RULES > kWindowBytes / kReadyUnit <= 0xffffffffu'],
       [rules, 'RULES > uint64_t{kMaxTokensPerRank} * kNumTopk < kNoToken'],
+      [rules, 'RULES > uint64_t{kNumExperts} * kMaxLlRecvTokens < 0x80000000u'],
     ],
   },
   {
@@ -144,6 +183,14 @@ export const inputs: readonly Hazard[] = [
       ['test/reference/cast.test.ts', 'f32 scales: so have tiny blocks'],
       ['test/reference/cast.test.ts', 'f32 scales: NaNs do not count'],
       [smoke, 'one rank > a NaN weight is transported bit for bit'],
+      [llCast, `two ranks, top-32, UE8M0, fp8 both ways > ${specialBlocks}`],
+      [llCast, `three ranks, one block of scales, fp8 both ways > ${specialBlocks}`],
+      [llCast, 'three ranks, one block of scales, fp8 both ways > and travel so in combine'],
+      [llCast, `six ranks, rounded scales in rows, combined as fp8 > ${specialBlocks}`],
+      [
+        'test/reference/low-latency-combine.test.ts',
+        'a NaN is canonical; −0 alone becomes +0, a negative sum that underflows −0',
+      ],
     ],
   },
 ];

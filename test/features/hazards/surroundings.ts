@@ -6,6 +6,9 @@ const combine = 'test/kernels/combine-options.test.ts';
 const determinism = 'test/kernels/determinism.test.ts';
 const environment = 'test/native/environment.test.ts';
 const exchange = 'test/kernels/exchange.test.ts';
+const llLifetime = 'test/kernels/low-latency/lifetime.test.ts';
+const llProtocol = 'test/protocol/low-latency-broken.test.ts';
+const llShapes = 'test/kernels/low-latency/shapes.test.ts';
 const properties = 'test/kernels/properties.test.ts';
 const protocol = 'test/protocol/protocol.test.ts';
 const rules = 'test/generator/rules.test.ts';
@@ -55,6 +58,14 @@ export const surroundings: readonly Hazard[] = [
         protocol,
         'a broken protocol is found out > rows pulled without a proxy fence (only a memory model sees it, no interleaving does)',
       ],
+      [
+        llProtocol,
+        'a broken protocol is found out > rows pulled without a proxy fence (only a memory model sees it, no interleaving does)',
+      ],
+      [
+        llProtocol,
+        'a broken protocol is found out > rows sent without a proxy fence after the credit (only a memory model sees it, no interleaving does)',
+      ],
     ],
   },
   {
@@ -63,6 +74,7 @@ export const surroundings: readonly Hazard[] = [
     tests: [
       [rules, 'RULES > kNumThreads <= 1024'],
       [rules, 'RULES > kSharedBytes <= kSharedBytesLimit'],
+      [rules, 'RULES > kNumLlChannels <= 128'],
       ['test/generator/properties.test.ts', 'shared memory > fits for every legal shape'],
       [simt, 'emulator > launches that no GPU takes are refused'],
       [simt, "emulator > a grid that must be resident at once deadlocks where it can't be"],
@@ -80,12 +92,21 @@ export const surroundings: readonly Hazard[] = [
       ],
       [environment, 'a process can exit with work in flight'],
       [environment, 'a worker can be terminated with work in flight'],
+      [llLifetime, 'timers fire while calls wait for a late rank'],
+      [
+        llLifetime,
+        'tensors that nobody refers to are not taken from calls that are under way: whole calls',
+      ],
+      [
+        llLifetime,
+        'tensors that nobody refers to are not taken from calls that are under way: calls with hooks',
+      ],
     ],
   },
   {
     name: 'The same bits each time',
     tried:
-      'every byte of windows and sums, under other schedules, numbers of channels and skews of ranks',
+      'every byte of windows and sums, under other schedules, numbers of channels and skews of ranks; low latency: every bit of rows, handles and sums',
     tests: [
       [determinism, `six ranks, all options of compact rows > ${sameBytes}`],
       [determinism, `seven ranks, all options of slotted rows > ${sameBytes}`],
@@ -94,6 +115,11 @@ export const surroundings: readonly Hazard[] = [
       [
         combine,
         'bf16 both ways, 2 biases, top-4 of 8 ranks > any number of channels at once gives the same bits',
+      ],
+      [llShapes, 'eight ranks, hidden 16, four in flight > any routing'],
+      [
+        'test/kernels/low-latency/brief.test.ts',
+        'five ranks, top-6 > 60 pairs without waiting, with other tokens, routing and numbers of channels each time, as epochs wrap around 2^32',
       ],
     ],
   },
@@ -115,6 +141,20 @@ export const surroundings: readonly Hazard[] = [
       ],
       ['test/reference/combine.test.ts', 'f32 additions in ascending order'],
       ['test/reference/combine.test.ts', 'one rounding, at the end'],
+      [llShapes, 'two ranks, hidden 64 > any routing'],
+      [llShapes, 'three ranks, one block of scales, fp8 both ways > any routing'],
+      [
+        'test/kernels/low-latency/cast.test.ts',
+        'eight ranks, hidden 7168 > what arrives is what was sent, within half a unit of fp8, wherever numbers were sent',
+      ],
+      [
+        'test/reference/low-latency-combine.test.ts',
+        'bf16 transport > sums are near those in fp64, all together and each within its bound',
+      ],
+      [
+        'test/reference/low-latency-combine.test.ts',
+        'fp8_e4m3 transport > sums are near those in fp64, all together and each within its bound',
+      ],
     ],
   },
 ];

@@ -48,6 +48,14 @@ export const operating: readonly Feature[] = [
         'test/runtime/group.test.ts',
         'errors of the addon > says who waited for whom, who never called, and how to call',
       ],
+      [
+        'test/kernels/low-latency/abort.test.ts',
+        'five ranks, top-6 > a rank never comes: the others are told which one',
+      ],
+      [
+        'test/kernels/low-latency/abort.test.ts',
+        'five ranks, top-6 > a rank comes too late to combine: cleanLowLatencyBuffer, then right results',
+      ],
     ],
     peers: {
       deepepV1: ['100 s, then trap; two waits have none', v1.kernels, 430],
@@ -128,6 +136,14 @@ export const operating: readonly Feature[] = [
       ],
       [cached, 'refused before anything is launched: > the handle of another group'],
       [cached, 'refused before anything is launched: > a handle from before a recovery'],
+      [
+        'test/kernels/low-latency/bad-input.test.ts',
+        'a combine is refused, with nothing launched on any rank: > a handle of another kind of dispatch, both ways',
+      ],
+      [
+        'test/kernels/low-latency/in-flight.test.ts',
+        'five ranks, top-6: 2 with credit > results live until that many more dispatches were enqueued, and are stale from then on',
+      ],
     ],
     peers: {
       deepepV1: ['— (shapes only)', v1.host],

@@ -1,6 +1,6 @@
 import type { PeerCell } from '../feature.js';
 
-/** A peer that has nothing of the kind on its high-throughput path. */
+/** A peer that has nothing of the kind on its path for such calls. */
 export const none: PeerCell = ['—'];
 
 export const v1 = {
@@ -9,6 +9,7 @@ export const v1 = {
   config: 'csrc/legacy/config.hpp',
   kernels: 'csrc/kernels/legacy/intranode.cu',
   launch: 'csrc/kernels/legacy/launch.cuh',
+  lowLatency: 'csrc/kernels/legacy/internode_ll.cu',
 } as const;
 
 export const v2 = {
@@ -25,10 +26,12 @@ export const mscclpp = {
   config: 'src/ext/ep/config.hpp',
   kernels: 'src/ext/ep/kernels/intranode_kernel.cu',
   launch: 'src/ext/ep/kernels/launch.cuh',
+  lowLatency: 'src/ext/ep/kernels/internode_ll.cu',
 } as const;
 
 export const nccl = {
   api: 'contrib/nccl_ep/include/nccl_ep.h',
+  lowLatency: 'contrib/nccl_ep/device/low_latency.cu',
 } as const;
 
 export const flashinfer = {
