@@ -44,9 +44,13 @@ export function llDispatchShared(shape: LlDispatchSharedShape): RecordLayout {
         numStages * numRanks * numTopk,
         '[stage][source][k] rows that the source has before this one at the expert',
       ),
-      word('aborted', numStages, '[stage] threads that gave up'),
+      word('aborted', numStages, '[vote_idx] nonzero: this call or an earlier one was given up'),
       { ctype: 'uint32_t', name: 'bad_choice', note: 'first selection that names no expert' },
-      { ctype: 'uint32_t', name: 'is_last', note: 'whether all other blocks have sent' },
+      {
+        ctype: 'uint32_t',
+        name: 'is_last',
+        note: 'whether no other block of the rank waits any more',
+      },
     ],
   });
 }
@@ -61,7 +65,11 @@ export function llCombineShared(shape: {
     align: 128,
     fields: [
       ...ringFields(shape),
-      { ctype: 'uint32_t', name: 'aborted', note: 'warps that gave up' },
+      {
+        ctype: 'uint32_t',
+        name: 'aborted',
+        note: 'nonzero: this call or an earlier one was given up',
+      },
     ],
   });
 }

@@ -27,7 +27,7 @@ export function llControlRecord({
       {
         ctype: 'uint32_t',
         name: 'dispatch_ticket',
-        note: 'channels of this rank that have finished sending, over all calls',
+        note: 'channels whose block waits for no other any more, over all calls',
       },
       {
         ctype: 'uint32_t',

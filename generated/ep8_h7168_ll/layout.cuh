@@ -230,7 +230,7 @@ static_assert(sizeof(CombineShared) == combine::kSharedBytes, "layout drift: Com
 
 /// Words of low-latency calls. None is cleared: words carry an epoch or only grow.
 struct alignas(128) LlControl {
-    uint32_t dispatch_ticket;                   // channels of this rank that have finished sending, over all calls
+    uint32_t dispatch_ticket;                   // channels whose block waits for no other any more, over all calls
     alignas(128) uint32_t dispatch_epoch[128];  // [channel] calls that the channel has made
     alignas(128) uint32_t combine_epoch[128];   // [channel] calls that the channel has made
     alignas(128) uint32_t arrivals[8];          // [source] channels that have delivered, over all calls
@@ -267,9 +267,9 @@ struct alignas(128) LlDispatchShared {
     uint32_t counts[512];                // [part of the call][expert] tokens that chose it
     uint32_t received[256];              // [source][local expert] tokens that come
     uint32_t ahead[128];                 // [stage][source][k] rows that the source has before this one at the expert
-    uint32_t aborted[2];                 // [stage] threads that gave up
+    uint32_t aborted[2];                 // [vote_idx] nonzero: this call or an earlier one was given up
     uint32_t bad_choice;                 // first selection that names no expert
-    uint32_t is_last;                    // whether all other blocks have sent
+    uint32_t is_last;                    // whether no other block of the rank waits any more
 };
 static_assert(offsetof(LlDispatchShared, stages) == 0, "layout drift: LlDispatchShared.stages");
 static_assert(offsetof(LlDispatchShared, scales) == 14336, "layout drift: LlDispatchShared.scales");
@@ -286,7 +286,7 @@ struct alignas(128) LlCombineShared {
     alignas(128) uint8_t stages[114688];  // [stage][piece]
     Mbarrier full[16];                    // [stage] the piece has come
     Mbarrier empty[16];                   // [stage] the piece has been used
-    uint32_t aborted;                     // warps that gave up
+    uint32_t aborted;                     // nonzero: this call or an earlier one was given up
 };
 static_assert(offsetof(LlCombineShared, stages) == 0, "layout drift: LlCombineShared.stages");
 static_assert(offsetof(LlCombineShared, full) == 114688, "layout drift: LlCombineShared.full");
@@ -515,5 +515,7 @@ static_assert(kRecordBytes == sizeof(CountRecord) + kNumLocalExperts * sizeof(in
 //   ll_handle           publish writes handle      pull reads handle          same  stream order
 //   ll_handle           pull reads handle          publish writes handle      +1    host check
 //   ll_handle           publish writes handle      publish writes handle      +1    stream order
+//   send and receive are the phases of a low-latency dispatch e, in plan.json S(e) and R(e); publish and pull are the
+//   send and the receive of a low-latency combine g, P(g) and Q(g)
 
 }  // namespace epgen::ep8_h7168_ll

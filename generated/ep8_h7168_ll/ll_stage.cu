@@ -19,11 +19,6 @@ constexpr uint32_t kVectorsPerRow = kLlInputRowBytes / kVectorBytes;
 constexpr uint32_t kVectorsPerLane = 8;  // that are under way at a time
 constexpr uint32_t kRowsPerRank = kNumLocalExperts * kMaxLlRecvTokens;
 
-/// Writes a vector of a row.
-EPGEN_DEVICE void write_vector(local<uint8_t> row, uint32_t vector_idx, Vec16 vector) {
-    if (vector_idx < kVectorsPerRow) st_vec16(row + vector_idx * kVectorBytes, vector);
-}
-
 /// Moves one row. The whole warp takes part.
 EPGEN_DEVICE void stage_row(const LlStageArgs& args, uint32_t row) {
     const auto from = make_local(args.x, uint64_t{kRowsPerRank} * kLlInputRowBytes, "x") +
@@ -40,7 +35,8 @@ EPGEN_DEVICE void stage_row(const LlStageArgs& args, uint32_t row) {
         }
         EPGEN_UNROLL
         for (uint32_t v = 0; v < kVectorsPerLane; ++v) {
-            write_vector(to, first + v * kWarpSize + lane_idx(), vector[v]);
+            const uint32_t vector_idx = first + v * kWarpSize + lane_idx();
+            if (vector_idx < kVectorsPerRow) st_vec16(to + vector_idx * kVectorBytes, vector[v]);
         }
     }
 }

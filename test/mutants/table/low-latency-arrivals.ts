@@ -80,11 +80,8 @@ export const lowLatencyArrivals: readonly Mutant[] = [
     rule: 7,
     plants: 'A receive ends without waiting for arrivals.',
     edits: [
-      edit(
-        llReceive,
-        `${ARRIVALS_WAIT}\n    if (!arrived.ok || group_gave_up(call)) return false;`,
-        'PLANTED(); (void)site; (void)control;',
-      ),
+      edit(llReceive, ARRIVALS_WAIT, 'PLANTED(); (void)site; (void)control;'),
+      edit(llReceive, 'return arrived.ok && !group_gave_up(call);', 'return true;'),
     ],
     spec: 'll',
     expected: { detector: 'race', between: [LL_STORES_ROW, STREAM] },

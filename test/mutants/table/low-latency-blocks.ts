@@ -57,10 +57,10 @@ export const lowLatencyBlocks: readonly Mutant[] = [
     edits: [
       edit(
         llSend,
-        `        for (uint32_t channel_idx = block_idx(); channel_idx < kNumLlChannels; channel_idx += num_blocks()) {
-            st(EPGEN_FIELD(control, dispatch_epoch) + channel_idx, call.epoch);
-        }`,
-        '        PLANTED(); st(EPGEN_FIELD(control, dispatch_epoch) + block_idx(), call.epoch);',
+        `    for (uint32_t channel_idx = block_idx(); channel_idx < kNumLlChannels; channel_idx += num_blocks()) {
+        st(EPGEN_FIELD(control, dispatch_epoch) + channel_idx, call.epoch);
+    }`,
+        '    PLANTED(); st(EPGEN_FIELD(control, dispatch_epoch) + block_idx(), call.epoch);',
       ),
     ],
     spec: 'll',
@@ -139,9 +139,9 @@ export const lowLatencyBlocks: readonly Mutant[] = [
       edit(
         llSend,
         ARRIVAL,
-        `PLANTED(); if (ld(EPGEN_FIELD(smem, is_last)) != 0) {
-            red_add_release_sys(EPGEN_FIELD(control, arrivals) + args.rank_idx, kNumLlChannels);
-        }`,
+        `PLANTED(); if (ld(EPGEN_FIELD(shared_memory<LlDispatchShared>(), is_last)) != 0) {
+        red_add_release_sys(EPGEN_FIELD(control, arrivals) + args.rank_idx, kNumLlChannels);
+    }`,
       ),
     ],
     spec: 'll',
@@ -197,8 +197,8 @@ export const lowLatencyBlocks: readonly Mutant[] = [
     edits: [
       edit(
         llSend,
-        '    announce(call, args, smem, num_channels);\n    return true;',
-        '    PLANTED(); announce(call, args, smem, channel_tokens(args.num_tokens, block_idx(), kNumLlChannels).first < args.num_tokens ? num_channels : 0);\n    return true;',
+        '    announce(args, num_channels);',
+        '    PLANTED(); announce(args, channel_tokens(args.num_tokens, block_idx(), kNumLlChannels).first < args.num_tokens ? num_channels : 0);',
       ),
     ],
     spec: 'll',

@@ -24,7 +24,7 @@ export const lowLatencyCasts: readonly Mutant[] = [
     edits: [
       edit(
         llCast,
-        'if (magnitude <= 0x7f80 && magnitude > largest) largest = magnitude;',
+        'if (magnitude <= kBf16Infinity && magnitude > largest) largest = magnitude;',
         'PLANTED(); if (magnitude > largest) largest = magnitude;',
       ),
     ],

@@ -4,7 +4,7 @@ import { LL_CASTS_ROW, LL_LOADS_ROW, LL_STORES_ROW, LL_STORES_SCALE, STREAM } fr
 
 const COMPLETES = '        bulk_wait_group<0>();';
 const LEAVES_STAGE = '            bulk_wait_group_read<0>();';
-const ANNOUNCES = '    sync_block();\n    announce(call, args, smem, num_channels);';
+const ANNOUNCES = '    sync_block();\n    announce(args, num_channels);';
 
 /** Copies of low-latency dispatch: their stages, when they are complete, and who sees their bytes. */
 export const lowLatencyCopies: readonly Mutant[] = [
@@ -30,7 +30,7 @@ export const lowLatencyCopies: readonly Mutant[] = [
     id: 'll-no-sync-before-announce',
     rule: 1,
     plants: 'No block barrier stands between completed copies and the threads that announce them.',
-    edits: [edit(llSend, ANNOUNCES, '    PLANTED(); announce(call, args, smem, num_channels);')],
+    edits: [edit(llSend, ANNOUNCES, '    PLANTED(); announce(args, num_channels);')],
     spec: 'll',
     expected: { detector: 'race', between: [LL_STORES_ROW, STREAM] },
   },
@@ -38,7 +38,7 @@ export const lowLatencyCopies: readonly Mutant[] = [
     id: 'll-no-sync-before-announce-scales',
     rule: 37,
     plants: 'No block barrier stands between the warps that store scales and the announcement.',
-    edits: [edit(llSend, ANNOUNCES, '    PLANTED(); announce(call, args, smem, num_channels);')],
+    edits: [edit(llSend, ANNOUNCES, '    PLANTED(); announce(args, num_channels);')],
     spec: 'llFp8',
     expected: { detector: 'race', between: [LL_STORES_SCALE, STREAM] },
   },

@@ -107,8 +107,8 @@ export const lowLatencyRings: readonly Mutant[] = [
     edits: [
       edit(
         llReduce,
-        'const uint32_t num_vectors = piece_vectors(piece_idx);',
-        'PLANTED(); const uint32_t num_vectors = piece_vectors(0);',
+        'const uint32_t num_vectors = piece_bytes(piece_idx) / kVectorBytes;',
+        'PLANTED(); const uint32_t num_vectors = piece_bytes(0) / kVectorBytes;',
       ),
     ],
     spec: 'llPieces',
