@@ -1,5 +1,6 @@
 import { type Derivation, type Derive, type Derived, sumOfFields } from './derivation.js';
-import { LL_CHIP_CHANNELS, llPieceBytes, llPieceUnit } from './low-latency-plan.js';
+import { llHandleHeader } from './handle.js';
+import { LL_CHIP_CHANNELS, LL_SCALE_BLOCK, llPieceBytes, llPieceUnit } from './low-latency-plan.js';
 import { llCombineShared, llDispatchShared, llStageShared } from './low-latency-shared-memory.js';
 import { DEFAULT_LL } from './spec-schema.js';
 
@@ -51,12 +52,7 @@ export const LOW_LATENCY = {
   }),
   llHandleBytes: ({ plan }) => ({
     formula: 'roundUp(llHandleHeader + maxLlTokensPerRank × numTopk × 4, HANDLE_ALIGN)',
-    terms: {
-      llHandleHeader:
-        Math.ceil((plan.numLocalExperts * 4) / 128) * 128 +
-        Math.ceil((plan.numLocalExperts * plan.numRanks * 8) / 128) * 128 +
-        128,
-    },
+    terms: { llHandleHeader: llHandleHeader(plan).bytes },
   }),
 
   'llDispatch.numStages': 'LL_DISPATCH_STAGES',
@@ -110,6 +106,6 @@ function pieceBytes(
   return {
     formula: `${elements} + scales`,
     terms: { scales },
-    note: 'elements, then one f32 for each 128 of them, in whole vectors',
+    note: `elements, then one f32 for each ${LL_SCALE_BLOCK} of them, in whole vectors`,
   };
 }

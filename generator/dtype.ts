@@ -17,5 +17,8 @@ export const INDEX_TYPES = {
 
 export type IndexType = keyof typeof INDEX_TYPES;
 
+/** Scales of type ue8m0 in a 4-byte word. */
+export const SCALES_PER_PACKED_WORD = 4;
+
 /** Smallest number of bytes that the copy engine moves, and what addresses and sizes are multiples of. */
 export const VECTOR_BYTES = 16;

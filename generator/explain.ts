@@ -4,7 +4,7 @@ import { KERNELS } from './derive-kernels.js';
 import { LOW_LATENCY } from './derive-low-latency.js';
 import { MEMORY, memoryParts } from './derive-memory.js';
 import { SHAPE } from './derive-shape.js';
-import { VECTOR_BYTES } from './dtype.js';
+import { SCALES_PER_PACKED_WORD, VECTOR_BYTES } from './dtype.js';
 import { HANDLE_ALIGN } from './handle.js';
 import {
   LL_CHIP_CHANNELS,
@@ -25,7 +25,6 @@ import {
   MIN_COMBINE_STAGES,
   MIN_DISPATCH_STAGES,
   type Plan,
-  SCALES_PER_PACKED_WORD,
   WARP_SIZE,
   WORD_BYTES,
 } from './plan.js';

@@ -1,4 +1,4 @@
-import { DTYPES, VECTOR_BYTES } from './dtype.js';
+import { DTYPES, SCALES_PER_PACKED_WORD, VECTOR_BYTES } from './dtype.js';
 import { llHandleBytesOf } from './handle.js';
 import { llCombineShared, llDispatchShared, llStageShared } from './low-latency-shared-memory.js';
 import { MAX_AUTO_PIECE_BYTES, pieceUnit } from './pieces.js';
@@ -14,7 +14,7 @@ export const LL_DISPATCH_STAGES = 2;
 export const LL_STAGE_WARPS = 8;
 /** Elements that share a scale where epgen casts. */
 export const LL_SCALE_BLOCK = 128;
-/** What a combine block keeps in shared memory beside the ring of 32 stages, at most. */
+/** Room for a combine block's barriers and flag beside the pieces of its ring; with top-32 that has 63 stages at most. */
 export const LL_COMBINE_EXTRA_BYTES = 1024;
 export const LL_MAX_REDUCE_WARPS = 8;
 export const LL_MAX_COMBINE_STAGES = 64;
@@ -120,7 +120,7 @@ export function lowLatencyPlan(spec: Spec): LowLatencyPlan {
 
 /** Elements of a row that one 4-byte word of scales is for. */
 export function llScaleGranule(scaleDtype: 'f32' | 'ue8m0'): number {
-  return scaleDtype === 'ue8m0' ? 4 * LL_SCALE_BLOCK : LL_SCALE_BLOCK;
+  return scaleDtype === 'ue8m0' ? SCALES_PER_PACKED_WORD * LL_SCALE_BLOCK : LL_SCALE_BLOCK;
 }
 
 function llDispatchPlan(shape: {
@@ -212,7 +212,8 @@ function llPieces({
 /** Elements that pieces are whole multiples of: those of a warp's vectors, or of scales that fill a vector, where a row is so too. */
 export function llPieceUnit(hidden: number, dtype: 'bf16' | 'fp8_e4m3'): number {
   if (dtype === 'bf16') return pieceUnit(hidden * DTYPES.bf16.bytes) / DTYPES.bf16.bytes;
-  return hidden % (4 * LL_SCALE_BLOCK) === 0 ? 4 * LL_SCALE_BLOCK : LL_SCALE_BLOCK;
+  const scaledByVector = (VECTOR_BYTES / WORD_BYTES) * LL_SCALE_BLOCK;
+  return hidden % scaledByVector === 0 ? scaledByVector : LL_SCALE_BLOCK;
 }
 
 function mostPieceBytes(numTopk: number): number {

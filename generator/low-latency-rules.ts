@@ -1,3 +1,4 @@
+import { LL_CHIP_CHANNELS, LL_SCALE_BLOCK, llScaleGranule } from './low-latency-plan.js';
 import type { Plan } from './plan.js';
 import { type Rule, type RuleInput, rule } from './rule.js';
 
@@ -21,15 +22,15 @@ export const LOW_LATENCY_RULES: readonly Rule[] = [
   }),
   llRule('multipleOf', {
     subject: 'hidden',
-    than: 128,
+    than: LL_SCALE_BLOCK,
     field: 'hidden',
     dependsOn: ['ll.dtype'],
-    reason: 'low-latency rows of fp8 have one scale per 128 elements',
+    reason: `low-latency rows of fp8 have one scale per ${LL_SCALE_BLOCK} elements`,
     appliesTo: ({ features }) => features.hasLlFp8 || features.combinesLlFp8,
   }),
   llRule('multipleOf', {
     subject: 'hidden',
-    than: 512,
+    than: llScaleGranule('ue8m0'),
     field: 'hidden',
     dependsOn: ['ll.scaleDtype'],
     reason: 'every 4-byte word of packed scales is for four whole blocks',
@@ -37,7 +38,7 @@ export const LOW_LATENCY_RULES: readonly Rule[] = [
   }),
   llRule('atMost', {
     subject: 'numLlChannels',
-    than: 128,
+    than: LL_CHIP_CHANNELS,
     field: 'channels.ll',
     dependsOn: ['ll.maxTokensPerRank'],
     reason: 'all channels of a call run at once on one device',

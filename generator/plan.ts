@@ -1,5 +1,5 @@
 import { autoArenaBytes } from './arena.js';
-import { DTYPES, INDEX_TYPES, VECTOR_BYTES } from './dtype.js';
+import { DTYPES, INDEX_TYPES, SCALES_PER_PACKED_WORD, VECTOR_BYTES } from './dtype.js';
 import { type Features, featuresOf } from './features.js';
 import { handleBytesOf } from './handle.js';
 import { type LowLatencyPlan, lowLatencyPlan } from './low-latency-plan.js';
@@ -29,7 +29,6 @@ export const MAX_REDUCE_WARPS = 8;
 export const LAYOUT_WARPS = 8;
 /** Scales of a column start at a multiple of 16 bytes, as the copies of grouped GEMMs want them. */
 export const COLUMN_ALIGN = 4;
-export const SCALES_PER_PACKED_WORD = 4;
 export const WORD_BYTES = 4;
 
 /** How a rank reaches the rank so many places after it. */

@@ -111,7 +111,7 @@ const channelFields = section({
   ll: z
     .union([z.literal('chip'), z.int().min(1)], { error: "'chip' or a positive integer" })
     .default('chip')
-    .describe("multiprocessors of a low-latency call; 'chip' is all of them"),
+    .describe("most multiprocessors of a low-latency call; 'chip' is one a token, up to 128"),
   port: z
     .union([z.literal(false), portFields], { error: 'false or an object' })
     .default(false)

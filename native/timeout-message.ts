@@ -28,9 +28,22 @@ function waitLine({
 
 function idleLines(op: string, idleRanks: readonly number[], numRanks: number): readonly string[] {
   const who = idleRanks.length === 1 ? `Rank ${idleRanks[0]}` : `Ranks ${idleRanks.join(', ')}`;
+  const all = `${who} never called ${op}. All ${numRanks} ranks must call before`;
+  if (returnsAtOnce(op)) {
+    return [
+      `${all} what any of them gives is read:`,
+      `  group.${op}([...]), with one call per rank, or`,
+      `  group.ranks.map((rank) => rank.${op}(...))`,
+    ];
+  }
   return [
-    `${who} never called ${op}. All ${numRanks} ranks must call before any of them is awaited:`,
+    `${all} any of them is awaited:`,
     `  await group.${op}([...]), with one call per rank, or`,
     `  await Promise.all(group.ranks.map((rank) => rank.${op}(...)))`,
   ];
+}
+
+/** Low-latency calls are no promises. */
+function returnsAtOnce(op: string): boolean {
+  return op === 'lowLatencyDispatch' || op === 'lowLatencyCombine';
 }

@@ -4,9 +4,20 @@ import { join, relative, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { Command } from 'commander';
 import { EpgenError, EpgenToolError, EpgenUnsupportedError } from '../../generator/errors.js';
-import { type BenchResult, bench, resultFileName } from '../../native/bench/bench.js';
+import {
+  type BenchResult,
+  bench,
+  HT_RUN,
+  type RunDefaults,
+  resultFileName,
+} from '../../native/bench/bench.js';
 import { sourcesOf } from '../../native/bench/git-state.js';
-import { benchLowLatency, type LowLatencyBenchResult } from '../../native/bench/low-latency.js';
+import {
+  benchLowLatency,
+  LL_RUN,
+  LL_TOKENS,
+  type LowLatencyBenchResult,
+} from '../../native/bench/low-latency.js';
 import { lowLatencyReportLines } from '../../native/bench/low-latency-report.js';
 import { reportLines } from '../../native/bench/report.js';
 import type { Sizes, Spec } from '../../native/spec-types.js';
@@ -30,16 +41,32 @@ export function define(command: Command, { output }: Context): void {
   command
     .argument('<spec>', 'spec file, or name in specs/, that was built for cuda')
     .option('--backend <name>', 'cuda; an emulated machine is refused', 'cuda')
-    .option('--low-latency', 'low-latency calls; default: of 1, 16, 64, 128 and 256 tokens a rank')
-    .option('--tokens <n>', 'tokens a rank (default: ht.maxTokensPerRank)', Number)
-    .option('--windows <n>', 'fresh routings, 3 or more (default: 5)', Number)
-    .option('--rounds <n>', 'timed calls of each operation a window (default: 20)', Number)
+    .option('--low-latency', 'time low-latency calls')
+    .option(
+      '--tokens <n>',
+      `tokens a rank (default: ht.maxTokensPerRank; low latency: ${LL_TOKENS.join(', ')} in turn)`,
+      Number,
+    )
+    .option(
+      '--windows <n>',
+      `fresh routings (default: ${windows(HT_RUN)}; low latency: ${windows(LL_RUN)})`,
+      Number,
+    )
+    .option(
+      '--rounds <n>',
+      `timed calls of each operation a window (default: ${HT_RUN.numRounds}; low latency: ${LL_RUN.numRounds})`,
+      Number,
+    )
     .option('--seed <n>', 'seed of the first routing (default: 1)', Number)
     .option('--probe <file>', 'the compiled probe, to measure the wire first')
     .option('--out <dir>', 'folder for the results file', '.')
     .option('--allow-dirty', 'measure sources that differ from the commit, and say so')
     .option('--json', 'print the result as one JSON record')
     .action((name: string, options: BenchOptions) => run(name, options, output));
+}
+
+function windows({ numWindows, minWindows }: RunDefaults): string {
+  return `${numWindows}, at least ${minWindows}`;
 }
 
 async function run(name: string, options: BenchOptions, output: Output): Promise<void> {
@@ -58,20 +85,17 @@ async function run(name: string, options: BenchOptions, output: Output): Promise
   const input = {
     ...{ spec, sizes, addonPath, sources },
     probePath: options.probe === undefined ? undefined : resolve(options.probe),
+    numTokens: options.tokens,
     numWindows: options.windows,
     numRounds: options.rounds,
     seed: options.seed,
     command: ['epgen', ...process.argv.slice(2)].join(' '),
   };
-  const { tokens: numTokens } = options;
   if (options.lowLatency === true) {
-    const result = await benchLowLatency({
-      ...input,
-      ...(numTokens && { numTokens: [numTokens] }),
-    });
+    const result = await benchLowLatency(input);
     await tell(output, options.out, result, lowLatencyReportLines(result));
   } else {
-    const result = await bench({ ...input, numTokens });
+    const result = await bench(input);
     await tell(output, options.out, result, reportLines(result));
   }
 }

@@ -26,7 +26,7 @@ export interface BenchInput {
   readonly addonPath: string;
   /** The compiled probe; without it no limit of the wire is measured. */
   readonly probePath?: string | undefined;
-  /** Default: as many as a rank may send. */
+  /** Of each rank. Default: as many as it may send; of low-latency calls several numbers, one after the other. */
   readonly numTokens?: number | undefined;
   readonly numWindows?: number | undefined;
   readonly numRounds?: number | undefined;
@@ -40,6 +40,8 @@ export interface BenchInput {
 /** Everything that a run saw; what goes to the results file. */
 export interface BenchResult {
   readonly tool: 'epgen bench';
+  /** Which calls of the spec were timed: the section that they come from. */
+  readonly calls: 'ht' | 'll';
   readonly date: string;
   readonly command: string;
   readonly commit: string | null;
@@ -56,9 +58,16 @@ export interface BenchResult {
   readonly windows: readonly Window[];
 }
 
-const NUM_WINDOWS = 5;
-const MIN_WINDOWS = 3;
-const NUM_ROUNDS = 20;
+/** How much is timed where nothing is asked. */
+export interface RunDefaults {
+  readonly numWindows: number;
+  /** Windows that a run has to have. */
+  readonly minWindows: number;
+  readonly numRounds: number;
+}
+
+export const HT_RUN: RunDefaults = { numWindows: 5, minWindows: 3, numRounds: 20 };
+
 const NOTE =
   'us: [round][rank], events on each stream around one call, behind a start line of all devices. Operations: ' +
   'slowest rank of a round, median over rounds, then over windows; one window is one routing. 1 GB is 1e9 bytes.';
@@ -66,12 +75,12 @@ const NOTE =
 /** Runs the benchmark. Throws {@link EpgenUnsupportedError} on a machine with fewer GPUs than ranks. */
 export async function bench(input: BenchInput): Promise<BenchResult> {
   const { spec, sizes, addonPath, probePath, say = () => undefined } = input;
-  const numTokens = wholeBetween('--tokens', input.numTokens, spec.ht.maxTokensPerRank, 1);
-  const numWindows = wholeBetween('--windows', input.numWindows, NUM_WINDOWS, MIN_WINDOWS);
-  const numRounds = wholeBetween('--rounds', input.numRounds, NUM_ROUNDS, 1);
-  if (numTokens > spec.ht.maxTokensPerRank) {
+  const { maxTokensPerRank } = spec.ht;
+  const numTokens = wholeNumber('--tokens', input.numTokens ?? maxTokensPerRank, 1);
+  const { numWindows, numRounds } = runOf(input, HT_RUN);
+  if (numTokens > maxTokensPerRank) {
     throw new EpgenArgumentError(
-      `Expected --tokens to be at most maxTokensPerRank, ${spec.ht.maxTokensPerRank}, but received ${numTokens}`,
+      `Expected --tokens to be at most maxTokensPerRank, ${maxTokensPerRank}, but received ${numTokens}`,
     );
   }
   const addon = loadCuda(addonPath);
@@ -92,6 +101,7 @@ export async function bench(input: BenchInput): Promise<BenchResult> {
   });
   return {
     tool: 'epgen bench',
+    calls: 'ht',
     date: new Date().toISOString(),
     command: input.command,
     commit: input.sources?.commit ?? null,
@@ -108,24 +118,31 @@ export async function bench(input: BenchInput): Promise<BenchResult> {
   };
 }
 
-/** The result's file name: the day, the spec and the GPUs. */
+/** The result's file name: the day, the calls, the spec and the GPUs. */
 export function resultFileName({
   date,
+  calls,
   spec,
   machine,
-}: Pick<BenchResult, 'date' | 'spec' | 'machine'>): string {
+}: Pick<BenchResult, 'date' | 'calls' | 'spec' | 'machine'>): string {
   const gpu = (machine.gpus[0]?.name ?? 'gpu').replace(/^NVIDIA /, '').replace(/[^\w]+/g, '-');
-  return `${date.slice(0, 10)}-bench-${spec.name}-${spec.ranks}x${gpu}.json`;
+  return `${date.slice(0, 10)}-bench-${calls}-${spec.name}-${spec.ranks}x${gpu}.json`;
 }
 
-/** A whole number of at least `least`, or the default. */
-export function wholeBetween(
-  flag: string,
-  value: number | undefined,
-  fallback: number,
-  least: number,
-): number {
-  if (value === undefined) return fallback;
+/** What is asked, or the defaults. */
+export function runOf(
+  asked: Pick<BenchInput, 'numWindows' | 'numRounds'>,
+  defaults: RunDefaults,
+): Pick<RunDefaults, 'numWindows' | 'numRounds'> {
+  const { numWindows = defaults.numWindows, numRounds = defaults.numRounds } = asked;
+  return {
+    numWindows: wholeNumber('--windows', numWindows, defaults.minWindows),
+    numRounds: wholeNumber('--rounds', numRounds, 1),
+  };
+}
+
+/** Refuses what is no whole number of at least `least`. */
+export function wholeNumber(flag: string, value: number, least: number): number {
   if (Number.isInteger(value) && value >= least) return value;
   throw new EpgenArgumentError(
     `Expected ${flag} to be a whole number of at least ${least} but received ${value}`,

@@ -1,20 +1,19 @@
 // One run of the low-latency benchmark: the wire's limit, then every operation of several numbers of tokens.
 import { EpgenArgumentError, EpgenUnsupportedError } from '../errors.js';
 import type { Spec } from '../spec-types.js';
-import { type BenchInput, type BenchResult, wholeBetween } from './bench.js';
-import { devicesFor, loadCuda, machineOf, measuredAddon } from './machine.js';
-import { type Samples, samplesOf } from './statistics.js';
 import {
-  type LowLatencyOperation,
-  LowLatencyTimer,
-  type LowLatencyTimes,
-} from './time-low-latency.js';
+  type BenchInput,
+  type BenchResult,
+  type RunDefaults,
+  runOf,
+  wholeNumber,
+} from './bench.js';
+import type { LowLatencyOperation } from './low-latency-calls.js';
+import { type LowLatencyNumbers, lowLatencyNumbersOf } from './low-latency-numbers.js';
+import { devicesFor, loadCuda, machineOf, measuredAddon, openBenchGroup } from './machine.js';
+import { type Samples, samplesOf } from './statistics.js';
+import { LowLatencyTimer, type LowLatencyTimes } from './time-low-latency.js';
 import { measureWire, type Wire } from './wire.js';
-
-export interface LowLatencyBenchInput extends Omit<BenchInput, 'numTokens'> {
-  /** Default: 1, 16, 64, 128 and 256, as far as a rank may send as many. */
-  readonly numTokens?: readonly number[] | undefined;
-}
 
 /** One line of the report. */
 export interface LowLatencyLine extends LowLatencyTimes {
@@ -34,10 +33,9 @@ export interface LowLatencyBenchResult
   readonly lines: readonly LowLatencyLine[];
 }
 
-const TOKENS = [1, 16, 64, 128, 256];
-const NUM_WINDOWS = 3;
-const NUM_ROUNDS = 100;
-const DEADLINE_MS = 10_000;
+export const LL_RUN: RunDefaults = { numWindows: 3, minWindows: 1, numRounds: 100 };
+/** Tokens of a rank that are timed where no number is asked, as far as it may send as many. */
+export const LL_TOKENS: readonly number[] = [1, 16, 64, 128, 256];
 /** The wire is measured with as much as high-throughput calls move. */
 const WIRE_TOKENS = 4096;
 const NOTE =
@@ -47,11 +45,14 @@ const NOTE =
   'of the wire. 1 GB is 1e9 bytes.';
 
 /** Runs the benchmark. Throws {@link EpgenUnsupportedError} for a spec without low-latency calls, or with too few GPUs. */
-export async function benchLowLatency(input: LowLatencyBenchInput): Promise<LowLatencyBenchResult> {
+export async function benchLowLatency(input: BenchInput): Promise<LowLatencyBenchResult> {
   const { spec, sizes, addonPath, probePath, say = () => undefined } = input;
-  const tokens = tokensOf(spec, input.numTokens);
-  const numWindows = wholeBetween('--windows', input.numWindows, NUM_WINDOWS, 1);
-  const numRounds = wholeBetween('--rounds', input.numRounds, NUM_ROUNDS, 1);
+  const numbers = lowLatencyNumbersOf(spec, sizes);
+  if (numbers === undefined) {
+    throw new EpgenUnsupportedError(`Expected ${spec.name} to have low-latency calls: ll is false`);
+  }
+  const tokens = tokensOf(numbers, input.numTokens);
+  const { numWindows, numRounds } = runOf(input, LL_RUN);
   const addon = loadCuda(addonPath);
   const devices = devicesFor(spec, addon);
   let wire: Wire | null = null;
@@ -60,22 +61,23 @@ export async function benchLowLatency(input: LowLatencyBenchInput): Promise<LowL
     const shape = { numDevices: spec.ranks, numTokens: WIRE_TOKENS, rowBytes: spec.hidden * 2 };
     wire = measureWire({ program: probePath, ...shape });
   }
-  const group = addon.openGroup({
-    ...{ seed: 0n, deadlineMs: DEADLINE_MS, firstDeadlineMs: 3 * DEADLINE_MS },
-    devices: devices.map(({ ordinal }) => ordinal),
-  });
+  const group = openBenchGroup(
+    addon,
+    devices.map(({ ordinal }) => ordinal),
+  );
   try {
     const seed = input.seed ?? 1;
-    const timer = await LowLatencyTimer.open({ group, spec, sizes, numWindows, numRounds, seed });
+    const timer = await LowLatencyTimer.open({ group, spec, numbers, numWindows, numRounds, seed });
     const empty = samplesOf(await timer.emptyUs());
     const lines: LowLatencyLine[] = [];
     for (const numTokens of tokens) {
       say(`${numTokens} tokens`);
       const times = await timer.times(numTokens);
-      lines.push(...times.map((one) => lineOf(spec, one, wire)));
+      lines.push(...times.map((one) => lineOf(spec, numbers, one, wire)));
     }
     return {
       tool: 'epgen bench',
+      calls: 'll',
       date: new Date().toISOString(),
       command: input.command,
       commit: input.sources?.commit ?? null,
@@ -95,53 +97,52 @@ export async function benchLowLatency(input: LowLatencyBenchInput): Promise<LowL
   }
 }
 
-function tokensOf({ name, ll }: Spec, asked: readonly number[] | undefined): readonly number[] {
-  if (!ll)
-    throw new EpgenUnsupportedError(`Expected ${name} to have low-latency calls: ll is false`);
-  if (asked === undefined) return TOKENS.filter((numTokens) => numTokens <= ll.maxTokensPerRank);
-  for (const numTokens of asked) {
-    wholeBetween('--tokens', numTokens, 1, 1);
-    if (numTokens > ll.maxTokensPerRank) {
-      throw new EpgenArgumentError(
-        `Expected --tokens to be at most ll.maxTokensPerRank, ${ll.maxTokensPerRank}, but received ${numTokens}`,
-      );
-    }
-  }
-  return asked;
+function tokensOf(
+  { maxTokensPerRank }: LowLatencyNumbers,
+  asked: number | undefined,
+): readonly number[] {
+  if (asked === undefined) return LL_TOKENS.filter((numTokens) => numTokens <= maxTokensPerRank);
+  if (wholeNumber('--tokens', asked, 1) <= maxTokensPerRank) return [asked];
+  throw new EpgenArgumentError(
+    `Expected --tokens to be at most ll.maxTokensPerRank, ${maxTokensPerRank}, but received ${asked}`,
+  );
 }
 
-function lineOf(spec: Spec, times: LowLatencyTimes, wire: Wire | null): LowLatencyLine {
+function lineOf(
+  spec: Spec,
+  numbers: LowLatencyNumbers,
+  times: LowLatencyTimes,
+  wire: Wire | null,
+): LowLatencyLine {
   const { operation, selections, remoteSelections, samples } = times;
   const us = samplesOf(samples);
-  const bytes = selectionBytes(spec, operation);
-  const remoteBytes = remoteSelections * bytes.moved;
+  const countedBytes = bytesOf(operation, countedBytesOf(spec));
+  const remoteBytes = remoteSelections * bytesOf(operation, numbers);
   const best = Math.max(...(wire?.rates ?? []).map(({ gbPerS }) => gbPerS));
   return {
     ...times,
     samples: samples.map((one) => Math.round(one * 100) / 100),
     us,
-    gbPerS: (selections * bytes.counted) / us.median / 1e3,
+    gbPerS: (selections * countedBytes) / us.median / 1e3,
     remoteBytes,
     wireUs: wire === null ? null : remoteBytes / best / 1e3,
   };
 }
 
-/** Bytes of one selection: as DeepEP counts them, and those that move. */
-function selectionBytes({ hidden, ll }: Spec, operation: LowLatencyOperation) {
-  const fp8 = hidden + hidden / 32;
-  const { dtype, combineDtype } = ll || { dtype: 'bf16', combineDtype: 'bf16' };
-  const dispatch =
-    dtype === 'fp8_e4m3'
-      ? { counted: fp8 + 16, moved: fp8 }
-      : { counted: 2 * hidden, moved: 2 * hidden };
-  const combine = {
-    counted: 2 * hidden,
-    moved: combineDtype === 'fp8_e4m3' ? fp8 : 2 * hidden,
-  };
-  if (operation === 'dispatch') return dispatch;
-  if (operation !== 'pair') return combine;
-  return {
-    counted: dispatch.counted + combine.counted,
-    moved: dispatch.moved + combine.moved,
-  };
+/** Bytes of a selection, each way. */
+type SelectionBytes = Pick<LowLatencyNumbers, 'dispatchBytes' | 'combineBytes'>;
+
+function bytesOf(
+  operation: LowLatencyOperation,
+  { dispatchBytes, combineBytes }: SelectionBytes,
+): number {
+  if (operation === 'dispatch') return dispatchBytes;
+  return operation === 'pair' ? dispatchBytes + combineBytes : combineBytes;
+}
+
+/** As DeepEP counts them. */
+function countedBytesOf({ hidden, ll }: Spec): SelectionBytes {
+  const combineBytes = 2 * hidden;
+  const isFp8 = ll && ll.dtype === 'fp8_e4m3';
+  return { combineBytes, dispatchBytes: isFp8 ? hidden + hidden / 32 + 16 : combineBytes };
 }

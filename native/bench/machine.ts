@@ -4,7 +4,7 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import os from 'node:os';
-import type { RawAddon, RawDevice } from '../addon-types.js';
+import type { RawAddon, RawDevice, RawGroup } from '../addon-types.js';
 import { EpgenToolError, EpgenUnsupportedError } from '../errors.js';
 import type { Spec } from '../spec-types.js';
 
@@ -25,6 +25,8 @@ export interface MeasuredAddon {
   readonly sha256: string;
   readonly arch: string;
 }
+
+const DEADLINE_MS = 10_000;
 
 export function loadCuda(path: string): RawAddon {
   let addon: RawAddon;
@@ -56,6 +58,11 @@ export function devicesFor({ name, ranks }: Spec, addon: RawAddon): readonly Raw
     `Expected ${ranks} GPUs, one for each rank of ${name}, but found ${found}`,
     { hint: 'A benchmark runs on GPUs only; run it where they are.' },
   );
+}
+
+export function openBenchGroup(addon: RawAddon, devices: readonly number[]): RawGroup {
+  const deadlines = { deadlineMs: DEADLINE_MS, firstDeadlineMs: 3 * DEADLINE_MS };
+  return addon.openGroup({ seed: 0n, ...deadlines, devices });
 }
 
 export function machineOf(gpus: readonly RawDevice[]): Machine {

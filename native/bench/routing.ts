@@ -1,9 +1,10 @@
 import { randomFillSync } from 'node:crypto';
+import type { Spec } from '../spec-types.js';
 
 /** One rank's routing of a window, and what it makes travel. */
 export interface BenchRouting {
-  /** [tokens, topk] */
-  readonly topkIdx: BigInt64Array;
+  /** [tokens, topk], as the spec has indices. */
+  readonly topkIdx: BigInt64Array | Int32Array;
   /** [tokens, topk] */
   readonly topkWeights: Float32Array;
   /** Rows that leave the rank for others. */
@@ -12,15 +13,11 @@ export interface BenchRouting {
   readonly numRemoteSelections: number;
 }
 
-export interface RoutingShape {
-  readonly ranks: number;
-  readonly experts: number;
-  readonly topk: number;
-}
+export type RoutingShape = Pick<Spec, 'ranks' | 'experts' | 'topk' | 'topkIdx'>;
 
 /** Uniform routing: each token chooses `topk` different experts, all sets equally likely. The seed gives the same again. */
 export function uniformRouting(
-  { ranks, experts, topk }: RoutingShape,
+  { ranks, experts, topk, topkIdx }: RoutingShape,
   numTokens: number,
   rank: number,
   seed: number,
@@ -28,7 +25,7 @@ export function uniformRouting(
   const random = randomFrom(seed * 1009 + rank);
   const pool = Array.from({ length: experts }, (_, expert) => expert);
   const numLocalExperts = experts / ranks;
-  const topkIdx = new BigInt64Array(numTokens * topk);
+  const chosen = new Int32Array(numTokens * topk);
   const topkWeights = new Float32Array(numTokens * topk);
   let numRemoteRows = 0;
   let numRemoteSelections = 0;
@@ -39,7 +36,7 @@ export function uniformRouting(
       const expert = pool[other] as number;
       pool[other] = pool[k] as number;
       pool[k] = expert;
-      topkIdx[tokenIdx * topk + k] = BigInt(expert);
+      chosen[tokenIdx * topk + k] = expert;
       topkWeights[tokenIdx * topk + k] = random();
       const owner = Math.floor(expert / numLocalExperts);
       mask |= 1 << owner;
@@ -47,7 +44,10 @@ export function uniformRouting(
     }
     for (let others = mask & ~(1 << rank); others !== 0; others &= others - 1) numRemoteRows += 1;
   }
-  return { topkIdx, topkWeights, numRemoteRows, numRemoteSelections };
+  return {
+    topkIdx: topkIdx === 'i32' ? chosen : BigInt64Array.from(chosen, BigInt),
+    ...{ topkWeights, numRemoteRows, numRemoteSelections },
+  };
 }
 
 /** Random bf16 values of magnitude below 2: no infinities, no NaNs. */

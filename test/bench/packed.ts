@@ -5,7 +5,7 @@ import { chmod, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { SpecInput } from '../../generator/spec.js';
-import { bench, resultFileName } from '../../native/bench/bench.js';
+import { type BenchInput, bench, resultFileName } from '../../native/bench/bench.js';
 import { benchLowLatency } from '../../native/bench/low-latency.js';
 import { lowLatencyReportLines } from '../../native/bench/low-latency-report.js';
 import { reportLines } from '../../native/bench/report.js';
@@ -56,27 +56,25 @@ export async function main(host: BenchHost, argv: readonly string[]): Promise<vo
     const given = {
       ...{ spec, sizes, addonPath: join(dir, 'addon', 'cuda.node') },
       probePath: hasProbe ? probePath : undefined,
+      numTokens: number(values.tokens),
       numWindows: number(values.windows),
       numRounds: number(values.rounds),
       seed: number(values.seed),
       sources: host.manifest,
       command: ['run-bench', ...argv].join(' '),
     };
-    const numTokens = number(values.tokens);
-    const { result, lines } = isLowLatency
-      ? await lowLatency({ ...given, ...(numTokens && { numTokens: [numTokens] }) })
-      : await highThroughput({ ...given, numTokens });
+    const { result, lines } = await (isLowLatency ? lowLatency(given) : highThroughput(given));
     await writeFile(join(host.out, resultFileName(result)), `${JSON.stringify(result)}\n`);
     for (const line of lines) console.log(line);
   }
 }
 
-async function highThroughput(input: Parameters<typeof bench>[0]) {
+async function highThroughput(input: BenchInput) {
   const result = await bench(input);
   return { result, lines: reportLines(result) };
 }
 
-async function lowLatency(input: Parameters<typeof benchLowLatency>[0]) {
+async function lowLatency(input: BenchInput) {
   const result = await benchLowLatency(input);
   return { result, lines: lowLatencyReportLines(result) };
 }

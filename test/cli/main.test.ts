@@ -232,6 +232,49 @@ describe('epgen build', () => {
   });
 });
 
+describe('epgen bench', () => {
+  /** A built folder without kernels: nothing gets as far as loading them. */
+  async function fakeBuilt(name: string): Promise<void> {
+    const ll = ['--set', 'll.maxTokensPerRank=8'];
+    expect((await run('generate', ...SHAPE, ...ll, '--set', `name=${name}`)).code).toBe(0);
+    const folder = join(cwd, 'generated', name);
+    const text = await readFile(join(folder, 'index.ts'), 'utf8');
+    const constants = text.match(/^export const \w+ = \{$[\s\S]*?^\} as const;$/gm) ?? [];
+    const index = constants.map((one) => one.replace(/ as const;$/, ';')).join('\n');
+    await writeFile(join(folder, 'index.js'), index);
+    await mkdir(join(folder, 'addon'));
+    await writeFile(join(folder, 'addon', 'cuda.node'), '');
+  }
+
+  it('takes no wrong --tokens, --windows or --rounds for the default', async () => {
+    await fakeBuilt('wrong');
+    for (const [args, message] of [
+      [['--tokens', '0'], /--tokens to be a whole number of at least 1 but received 0/],
+      [['--tokens', 'abc'], /--tokens to be a whole number of at least 1 but received NaN/],
+      [['--windows', '0'], /--windows to be a whole number of at least [13] but received 0/],
+      [['--rounds', '0'], /--rounds to be a whole number of at least 1 but received 0/],
+    ] as const) {
+      for (const calls of [[], ['--low-latency']]) {
+        const { code, stderr } = await run('bench', 'wrong', ...calls, ...args);
+        expect(stderr).toMatch(message);
+        expect(code).toBe(2);
+      }
+    }
+  });
+
+  it('tells the defaults of both kinds of calls', async () => {
+    const { stdout } = await run('bench', '--help');
+    const help = stdout.replace(/\s+/g, ' ');
+    for (const line of [
+      'tokens a rank (default: ht.maxTokensPerRank; low latency: 1, 16, 64, 128, 256 in turn)',
+      'fresh routings (default: 5, at least 3; low latency: 3, at least 1)',
+      'timed calls of each operation a window (default: 20; low latency: 100)',
+    ]) {
+      expect(help).toContain(line);
+    }
+  });
+});
+
 describe('epgen doctor', () => {
   it('ends with 3 and the line to paste where tools are missing', async () => {
     const bin = join(cwd, 'bin');
