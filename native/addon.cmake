@@ -14,7 +14,7 @@ endif()
 set(runtime_sources
   runtime/arena.cpp runtime/group.cpp runtime/group_calls.cpp runtime/group_devices.cpp runtime/group_expert_major.cpp
   runtime/group_failure.cpp runtime/group_graph.cpp runtime/group_low_latency.cpp
-  runtime/group_memory.cpp runtime/group_streams.cpp runtime/reports.cpp)
+  runtime/group_memory.cpp runtime/group_records.cpp runtime/group_streams.cpp runtime/reports.cpp)
 set(addon_sources addon/addon.cpp addon/convert.cpp addon/group_object.cpp addon/group_object_devices.cpp
   addon/group_object_graphs.cpp addon/group_object_low_latency.cpp addon/group_object_streams.cpp)
 add_library(epgen_host OBJECT ${runtime_sources} ${addon_sources})

@@ -14,10 +14,11 @@
 #include "runtime/graph.hpp"
 #include "runtime/module.hpp"
 #include "runtime/outcome.hpp"
+#include "runtime/shared_record.hpp"
 
 namespace epgen {
 
-/// How many calls of a rank may have counts that nobody has read yet.
+/// How many calls of a rank may have a record of their own, until their counts are read.
 constexpr uint32_t kNumCountRecords = 16;
 
 /// How many events of a rank may be recorded and not reached.
@@ -45,14 +46,14 @@ struct WindowMemory {
 struct RankMemory {
     std::vector<WindowMemory> windows;
     std::byte* arena;
-    std::byte* count_records;  // mapped host memory: kNumCountRecords + kNumGraphRecords, `record_stride` apart
+    std::byte* count_records;  // mapped host memory: kNumCountRecords + kNumSharedRecords, `record_stride` apart
     uint64_t record_stride;
 
     CountRecord* count_record(uint32_t record_idx) const {
         return reinterpret_cast<CountRecord*>(count_records + record_idx * record_stride);
     }
-    /// Of a captured dispatch; the backend does not look for its tag.
-    CountRecord* graph_record(uint32_t record_idx) const { return count_record(kNumCountRecords + record_idx); }
+    /// The backend does not look for its tag.
+    CountRecord* shared_record(uint32_t record_idx) const { return count_record(kNumCountRecords + record_idx); }
 };
 
 struct BackendOptions {

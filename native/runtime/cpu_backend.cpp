@@ -34,14 +34,14 @@ struct CpuRank {
 
     CpuRank(const Module& module, uint32_t num_windows)
         : arena(module.arena_bytes),
-          records((kNumCountRecords + kNumGraphRecords) * round_up(module.record_bytes, kCacheLineBytes) +
+          records((kNumCountRecords + kNumSharedRecords) * round_up(module.record_bytes, kCacheLineBytes) +
                   num_windows * sizeof(FaultRecord)),
           record_stride(round_up(module.record_bytes, kCacheLineBytes)) {
         while (windows.size() < num_windows) windows.emplace_back(module.window_bytes);
     }
 
     uint64_t polled_bytes() const { return kNumCountRecords * record_stride; }
-    uint64_t count_bytes() const { return polled_bytes() + kNumGraphRecords * record_stride; }
+    uint64_t count_bytes() const { return polled_bytes() + kNumSharedRecords * record_stride; }
     FaultRecord* fault(uint32_t window_idx) const {
         return reinterpret_cast<FaultRecord*>(records.data() + count_bytes()) + window_idx;
     }

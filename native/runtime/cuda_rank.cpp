@@ -15,7 +15,7 @@ namespace epgen {
 namespace {
 
 constexpr uint64_t kCacheLineBytes = 128;
-constexpr uint32_t kNumRecords = kNumCountRecords + kNumGraphRecords;
+constexpr uint32_t kNumRecords = kNumCountRecords + kNumSharedRecords;
 /// kAborted and kRecorded of device/wait.cuh: leave, and leave no record, for the host knows why.
 constexpr uint32_t kAbortedByHost = 3;
 

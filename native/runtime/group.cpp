@@ -1,7 +1,6 @@
 #include "runtime/group.hpp"
 
 #include <algorithm>
-#include <atomic>
 #include <utility>
 
 #include "runtime/reports.hpp"
@@ -66,6 +65,12 @@ void Group::require_open() const {
     if (state_ == State::disposed) throw disposed_error();
 }
 
+void Group::require_usable() {
+    const std::lock_guard lock(mutex_);
+    require_open();
+    require_usable(ranks_.front());
+}
+
 /// Refuses operations while the group is stopped.
 void Group::require_usable(RankState& rank, bool may_tell_cause) {
     if (reset_) throw Error(ErrorCode::aborted, "The group is being reset");
@@ -93,10 +98,7 @@ void Group::accept(RankState& rank, OperationPtr operation) {
 void Group::append_waiting(RankState& rank) {
     while (state_ == State::open && !rank.waiting.empty()) {
         const OperationPtr operation = rank.waiting.front();
-        if (operation->counts()) {
-            take_record(rank, operation);
-            if (operation->record_tag == 0) return;
-        }
+        if (operation->counts() && !take_record(rank, operation)) return;
         if (operation->kind == OperationKind::event && !rank.events.take(operation->event)) return;
         rank.waiting.pop_front();
         if (operation->kind != OperationKind::mark) rank.appended.push_back(operation);
@@ -119,54 +121,6 @@ void Group::append_waiting(RankState& rank) {
     }
 }
 
-void Group::take_record(RankState& rank, const OperationPtr& operation) {
-    const auto free = std::ranges::find(rank.records, nullptr);
-    if (free == rank.records.end()) return;
-    *free = operation;
-    operation->record_idx = static_cast<uint32_t>(free - rank.records.begin());
-    operation->record_tag = ++rank.last_tag == 0 ? ++rank.last_tag : rank.last_tag;
-    CountRecord& record = *rank.memory.count_record(operation->record_idx);
-    std::atomic_ref(record.tag).store(0, std::memory_order_relaxed);  // the backend may be looking
-    record.num_recv_tokens = 0;
-    record.bad_token_idx = kNoToken;
-}
-
-void Group::release_record(RankState& rank, Operation& operation) {
-    rank.records[operation.record_idx] = nullptr;
-    operation.record_tag = 0;
-    append_waiting(rank);
-}
-
-void Group::counts_written(uint32_t rank_idx, uint32_t record_idx) {
-    const std::lock_guard lock(mutex_);
-    if (state_ == State::disposed || any_gave_up()) return;
-    RankState& rank = ranks_[rank_idx];
-    const OperationPtr operation = rank.records[record_idx];
-    // A layout query has no counts to hurry for; its record is read when the kernel has ended.
-    if (operation && operation->counts_early()) finish_counting(rank, *operation);
-}
-
-/// Reads the operation's record, if its kernel has completed it, and gives the record back.
-void Group::finish_counting(RankState& rank, Operation& operation) {
-    CountRecord& record = *rank.memory.count_record(operation.record_idx);
-    if (std::atomic_ref(record.tag).load(std::memory_order_acquire) != operation.record_tag) return;
-    if (record.bad_token_idx != kNoToken) {
-        settle(rank, operation, expert_index_error(operation.rank_idx, record, module_.num_experts));
-    } else if (operation.num_worst_tokens != 0 && record.num_recv_tokens > operation.num_worst_tokens) {
-        settle(rank, operation, worst_tokens_error(operation.rank_idx, record, operation.num_worst_tokens));
-    } else if (operation.kind == OperationKind::dispatch) {
-        const auto* recorded = reinterpret_cast<const int32_t*>(&record + 1);
-        const auto* end_of_experts = recorded + module_.num_local_experts;
-        Counts counts{record.num_recv_tokens,
-                      {recorded, end_of_experts},
-                      {end_of_experts, end_of_experts + module_.num_rank_counts}};
-        settle(rank, operation, std::move(counts));
-    } else {
-        settle(rank, operation, Finished{});
-    }
-    release_record(rank, operation);
-}
-
 void Group::ended(const OperationPtr& operation, bool done, Outcome outcome) {
     const std::lock_guard lock(mutex_);
     if (state_ == State::disposed) return;
@@ -180,30 +134,20 @@ void Group::ended(const OperationPtr& operation, bool done, Outcome outcome) {
         // stop() has told it.
     } else if (!done || gave_up(rank, operation) || any_gave_up()) {
         rank.stopped.push_back(operation);
+    } else if (!operation->shared_records.empty()) {
+        look_at_shared(rank, *operation);
     } else if (operation->counts()) {
         if (operation->record_tag != 0) finish_counting(rank, *operation);
         if (operation->record_tag != 0) {
             settle(rank, *operation, Error(ErrorCode::fault, "A kernel ended without having counted"));
             release_record(rank, *operation);
         }
-    } else if (operation->kind == OperationKind::graph) {
-        settle(rank, *operation, outcome_of_replay(rank, *operation));
     } else if (operation->reports_earlier_errors() && finds_earlier_error(rank)) {
         settle(rank, *operation, *std::exchange(rank.unreported, std::nullopt));
     } else {
         settle(rank, *operation, std::move(outcome));
     }
     advance();
-}
-
-/// Whether a call that nobody waits for found something wrong. One on another stream, which what ends now came after,
-/// may have left its counts without the backend having looked.
-bool Group::finds_earlier_error(RankState& rank) {
-    for (const auto& record : rank.records) {
-        const OperationPtr operation = record;
-        if (operation && operation->counts_early()) finish_counting(rank, *operation);
-    }
-    return rank.unreported.has_value();
 }
 
 void Group::settle(RankState& rank, Operation& operation, Outcome outcome) {

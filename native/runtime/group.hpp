@@ -46,6 +46,9 @@ public:
     uint64_t window_base(uint32_t rank_idx, uint32_t window_idx);
     uint64_t arena_base(uint32_t rank_idx);
 
+    /// Throws what a stopped group, or one that is being reset, refuses calls with.
+    void require_usable();
+
     void write(uint32_t rank_idx, uint64_t address, std::span<const std::byte> bytes, Completion completion);
     void fill(uint32_t rank_idx, uint64_t address, uint64_t num_bytes, uint8_t value, Completion completion);
     void read(uint32_t rank_idx, uint64_t address, uint64_t num_bytes, Completion completion);
@@ -62,11 +65,16 @@ public:
     /// What the stream has so far, for wait_event().
     uint64_t record_event(uint32_t rank_idx, uint32_t stream_idx);
     /// The stream goes on once the event was reached. On a stream that was opened or imported both return when that is
-    /// on it, unless calls before still wait for a count record or an event: the caller's own work comes behind.
+    /// on it, so that the caller's own work comes behind, unless a call before still has to wait: see dispatch().
     void wait_event(uint32_t rank_idx, uint32_t stream_idx, uint64_t event);
 
     /// Ends with Counts as soon as they are known, before the rows have arrived. Without a completion, errors are kept
     /// for the rank's next write, fill, read or synchronize: one that ends with a wrong index was performed itself.
+    ///
+    /// With a completion it has to wait while kNumCountRecords calls of the rank have not counted, and so has
+    /// dispatch_layout(); an event while kNumEvents were not reached. Later calls of the rank wait behind it. Nothing
+    /// else ever waits, but for a dispatch whose num_worst_tokens is one more than shared records can tell apart: a
+    /// call that has returned is on its stream, or on its way there.
     void dispatch(uint32_t rank_idx, const DispatchRequest& request, Completion completion);
     void combine(uint32_t rank_idx, const CombineRequest& request, Completion completion);
     void dispatch_layout(uint32_t rank_idx, const DispatchLayoutRequest& request, Completion completion);
@@ -107,7 +115,7 @@ public:
 
     // group_devices.cpp; EPGEN_UNSUPPORTED on a backend without devices.
     std::vector<std::string> device_calls();
-    /// What the caller puts on it comes behind all calls made before.
+    /// What the caller puts on it comes behind all calls made before; EPGEN_ARGUMENT while one of them has to wait.
     uint64_t stream(uint32_t rank_idx, uint32_t stream_idx);
     /// Takes the time at this place of the rank's stream; the event comes around again after kNumTimingEvents others.
     uint32_t record_time(uint32_t rank_idx);
@@ -156,15 +164,12 @@ private:
 
     // group_graph.cpp
     uint64_t usual_deadline_ns() const;
-    void require_capturable(uint32_t stream_idx) const;
     void require_no_capture() const;
-    void capture_steps(const RankState& rank, uint32_t stream_idx, std::vector<GraphStep> steps,
-                       const Completion& completion);
-    static std::shared_ptr<const GraphRecord> graph_record_for(RankState& rank, uint32_t num_worst_tokens);
-    CountRecord* captured_record(RankState& rank, uint32_t num_worst_tokens);
+    GraphPart& captured_part(const RankState& rank, uint32_t stream_idx) const;
+    static void capture_steps(GraphPart& part, std::vector<GraphStep> steps, const Completion& completion);
+    static CountRecord* captured_record(RankState& rank, GraphPart& part, uint32_t num_worst_tokens);
     void capture_dispatch(RankState& rank, uint32_t stream_idx, DispatchCall call, const Completion& completion);
     void capture_combine(const RankState& rank, uint32_t stream_idx, CombineCall call, const Completion& completion);
-    Outcome outcome_of_replay(const RankState& rank, const Operation& operation) const;
     void end_freed_graphs();
 
     DeviceHooks& hooks() const;
@@ -176,13 +181,19 @@ private:
     Backend::End end_of(const OperationPtr& operation);
     void accept(RankState& rank, OperationPtr operation);
     void append_waiting(RankState& rank);
-    void take_record(RankState& rank, const OperationPtr& operation);
+    void ended(const OperationPtr& operation, bool done, Outcome outcome);
+    void settle(RankState& rank, Operation& operation, Outcome outcome);
+
+    // group_records.cpp: what kernels tell the host.
+    bool take_record(RankState& rank, const OperationPtr& operation);
     void release_record(RankState& rank, Operation& operation);
+    static std::shared_ptr<const SharedRecord> shared_record_for(RankState& rank, uint32_t num_worst_tokens);
+    static void reset_records(RankState& rank);
+    static CountRecord* record_of(const RankState& rank, const Operation& operation);
     void counts_written(uint32_t rank_idx, uint32_t record_idx);
     void finish_counting(RankState& rank, Operation& operation);
-    void ended(const OperationPtr& operation, bool done, Outcome outcome);
+    void look_at_shared(RankState& rank, Operation& operation);
     bool finds_earlier_error(RankState& rank);
-    void settle(RankState& rank, Operation& operation, Outcome outcome);
 
     // group_failure.cpp: one failure stops all ranks, reset() starts them again.
     FaultRecord* fault_of(const Operation& operation) const;

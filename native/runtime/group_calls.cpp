@@ -104,8 +104,8 @@ void Group::dispatch(uint32_t rank_idx, const DispatchRequest& request, Completi
     call.deadline_ns = number_collective(rank, *operation, request.window_idx);
     operation->append = [this, call, &rank, stream_idx = request.stream_idx](const OperationPtr& self) mutable {
         if (self->counts()) {
-            call.record = rank.memory.count_record(self->record_idx);
-            call.record_tag = self->record_tag;
+            call.record = record_of(rank, *self);
+            call.record_tag = self->shared_records.empty() ? self->record_tag : kSharedTag;
         }
         backend_->launch(self->rank_idx, stream_idx, module_.dispatch(call), end_of(self));
     };

@@ -19,7 +19,16 @@ std::vector<std::string> Group::device_calls() {
 
 uint64_t Group::stream(uint32_t rank_idx, uint32_t stream_idx) {
     std::unique_lock lock(mutex_);
-    const uint64_t stream = hooks().stream(rank_with(rank_idx, stream_idx).rank_idx, stream_idx);
+    const RankState& rank = rank_with(rank_idx, stream_idx);
+    const uint64_t stream = hooks().stream(rank_idx, stream_idx);
+    // Waiting here could take for ever: other ranks' calls may have to come first.
+    if (state_ == State::open && !rank.waiting.empty()) {
+        throw Error(ErrorCode::argument, "Expected all calls of rank " + std::to_string(rank_idx) +
+                                             " to be on their streams but " + std::to_string(rank.waiting.size()) +
+                                             " wait, for one of " + std::to_string(kNumCountRecords) +
+                                             " dispatches to count or of " + std::to_string(kNumEvents) +
+                                             " events to be reached: await a dispatch, then read the stream");
+    }
     const std::future<void> appended = backend_->appended(rank_idx);
     lock.unlock();
     if (appended.valid()) appended.wait();

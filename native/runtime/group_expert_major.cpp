@@ -42,7 +42,8 @@ void Group::expert_major(uint32_t rank_idx, const ExpertMajorRequest& request, C
     };
     require_usable(rank);
     if (capture_) {
-        return capture_steps(rank, kMainStream, {module_.expert_counts(call), module_.expert_major(call)}, completion);
+        GraphPart& part = captured_part(rank, kMainStream);
+        return capture_steps(part, {module_.expert_counts(call), module_.expert_major(call)}, completion);
     }
     auto operation = make_operation(OperationKind::local_kernel, rank, std::move(completion));
     operation->append = [this, call](const OperationPtr& self) {
@@ -68,7 +69,9 @@ void Group::expert_sum(uint32_t rank_idx, const ExpertSumRequest& request, Compl
         .sums = memory_at(rank, "sums", request.sums, num_rows * module_.combine_row_bytes, kVectorBytes),
     };
     require_usable(rank);
-    if (capture_) return capture_steps(rank, request.stream_idx, {module_.expert_sum(call)}, completion);
+    if (capture_) {
+        return capture_steps(captured_part(rank, request.stream_idx), {module_.expert_sum(call)}, completion);
+    }
     auto operation = make_operation(OperationKind::local_kernel, rank, std::move(completion));
     operation->append = [this, call, stream_idx = request.stream_idx](const OperationPtr& self) {
         backend_->launch(self->rank_idx, stream_idx, module_.expert_sum(call), end_of(self));

@@ -133,7 +133,7 @@ void Group::advance() {
         return;
     }
     for (RankState& rank : ranks_) {
-        rank.records.fill(nullptr);
+        reset_records(rank);
         rank.unreported.reset();
         rank.owes_cause = false;
         rank.ll_sends.clear();

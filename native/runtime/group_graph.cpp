@@ -1,12 +1,10 @@
 #include <algorithm>
-#include <atomic>
 #include <cmath>
 #include <memory>
 #include <utility>
 
 #include "runtime/expect.hpp"
 #include "runtime/group.hpp"
-#include "runtime/reports.hpp"
 
 namespace epgen {
 namespace {
@@ -77,8 +75,9 @@ uint64_t Group::usual_deadline_ns() const {
     return static_cast<uint64_t>(std::llround(options_.deadline_ms * 1e6));
 }
 
-void Group::require_capturable(uint32_t stream_idx) const {
-    if (stream_idx == kMainStream) return;
+/// Where the rank's calls on the stream are recorded.
+GraphPart& Group::captured_part(const RankState& rank, uint32_t stream_idx) const {
+    if (stream_idx == kMainStream) return capture_->parts[rank.rank_idx];
     throw Error(ErrorCode::argument, "Expected captured calls to be on their rank's own stream");
 }
 
@@ -87,61 +86,41 @@ void Group::require_no_capture() const {
     if (capture_) throw Error(ErrorCode::argument, "Expected only calls that a graph can hold while one is captured");
 }
 
-void Group::capture_steps(const RankState& rank, uint32_t stream_idx, std::vector<GraphStep> steps,
-                          const Completion& completion) {
-    require_capturable(stream_idx);
-    auto& captured = capture_->parts[rank.rank_idx].steps;
-    captured.insert(captured.end(), std::make_move_iterator(steps.begin()), std::make_move_iterator(steps.end()));
+void Group::capture_steps(GraphPart& part, std::vector<GraphStep> steps, const Completion& completion) {
+    part.steps.insert(part.steps.end(), std::make_move_iterator(steps.begin()), std::make_move_iterator(steps.end()));
     if (completion) completion(Finished{});
 }
 
-/// The record that captured dispatches with this limit share. What is in it stays: replays of other graphs may have
-/// found it.
-std::shared_ptr<const GraphRecord> Group::graph_record_for(RankState& rank, uint32_t num_worst_tokens) {
-    std::optional<uint32_t> free_idx;
-    for (uint32_t i = 0; i < kNumGraphRecords; ++i) {
-        const auto record = rank.graph_records[i].lock();
-        if (record && record->num_worst_tokens == num_worst_tokens) return record;
-        if (!record && !free_idx) free_idx = i;
-    }
-    if (!free_idx) {
+/// As shared_record_for; the graph that is captured keeps the record.
+CountRecord* Group::captured_record(RankState& rank, GraphPart& part, uint32_t num_worst_tokens) {
+    const auto record = shared_record_for(rank, num_worst_tokens);
+    if (!record) {
         throw Error(ErrorCode::argument, "Expected the graphs of a rank to have at most " +
-                                             std::to_string(kNumGraphRecords) +
+                                             std::to_string(kNumSharedRecords - 1) +
                                              " different numWorstTokens but received one more");
     }
-    CountRecord& fresh = *rank.memory.graph_record(*free_idx);
-    fresh.num_recv_tokens = 0;
-    fresh.bad_token_idx = kNoToken;
-    const auto record = std::make_shared<const GraphRecord>(*free_idx, num_worst_tokens);
-    rank.graph_records[*free_idx] = record;
-    return record;
-}
-
-/// As graph_record_for; the graph that is captured keeps the record.
-CountRecord* Group::captured_record(RankState& rank, uint32_t num_worst_tokens) {
-    auto& records = capture_->parts[rank.rank_idx].records;
-    const auto record = graph_record_for(rank, num_worst_tokens);
-    if (std::ranges::find(records, record) == records.end()) records.push_back(record);
-    return rank.memory.graph_record(record->record_idx);
+    if (std::ranges::find(part.records, record) == part.records.end()) part.records.push_back(record);
+    return rank.memory.shared_record(record->record_idx);
 }
 
 void Group::capture_dispatch(RankState& rank, uint32_t stream_idx, DispatchCall call, const Completion& completion) {
     if (completion) require_no_capture();
-    require_capturable(stream_idx);
+    GraphPart& part = captured_part(rank, stream_idx);
     if (call.mode != DispatchMode::cached) {
-        call.record = captured_record(rank, call.num_worst_tokens);
-        call.record_tag = kGraphTag;
+        call.record = captured_record(rank, part, call.num_worst_tokens);
+        call.record_tag = kSharedTag;
     }
-    ++capture_->parts[rank.rank_idx].num_dispatches;
+    ++part.num_dispatches;
     call.deadline_ns = usual_deadline_ns();
-    capture_steps(rank, stream_idx, {module_.dispatch(call)}, nullptr);
+    capture_steps(part, {module_.dispatch(call)}, nullptr);
 }
 
 void Group::capture_combine(const RankState& rank, uint32_t stream_idx, CombineCall call,
                             const Completion& completion) {
-    ++capture_->parts[rank.rank_idx].num_combines;
+    GraphPart& part = captured_part(rank, stream_idx);
+    ++part.num_combines;
     call.deadline_ns = usual_deadline_ns();
-    capture_steps(rank, stream_idx, {module_.combine(call)}, completion);
+    capture_steps(part, {module_.combine(call)}, completion);
 }
 
 void Group::replay(uint32_t graph_idx) {
@@ -156,6 +135,7 @@ void Group::replay(uint32_t graph_idx) {
         auto operation = make_operation(OperationKind::graph, rank, nullptr);
         operation->graph = found->second;
         const GraphPart& part = operation->graph->parts[rank.rank_idx];
+        operation->shared_records = part.records;
         operation->deadline_ms = options_.deadline_ms;
         operation->ordinal = rank.num_collectives + 1;
         rank.num_collectives += part.num_collectives();
@@ -168,25 +148,6 @@ void Group::replay(uint32_t graph_idx) {
         };
         accept(rank, std::move(operation));
     }
-}
-
-/// What the dispatches of a replay left in their records. A wrong index or too many rows stay there until they were
-/// seen.
-Outcome Group::outcome_of_replay(const RankState& rank, const Operation& operation) const {
-    Outcome outcome = Finished{};
-    for (const auto& graph_record : operation.graph->parts[rank.rank_idx].records) {
-        const auto [record_idx, num_worst_tokens] = *graph_record;
-        CountRecord& record = *rank.memory.graph_record(record_idx);
-        if (record.bad_token_idx != kNoToken) {
-            outcome = expert_index_error(rank.rank_idx, record, module_.num_experts);
-            // Another replay may be at it.
-            std::atomic_ref(record.bad_token_idx).store(kNoToken, std::memory_order_relaxed);
-        } else if (num_worst_tokens != 0 && record.num_recv_tokens > num_worst_tokens) {
-            outcome = worst_tokens_error(rank.rank_idx, record, num_worst_tokens);
-            std::atomic_ref(record.num_recv_tokens).store(0, std::memory_order_relaxed);
-        }
-    }
-    return outcome;
 }
 
 void Group::free_graph(uint32_t graph_idx) {

@@ -95,11 +95,13 @@ void Group::ll_dispatch(uint32_t rank_idx, const LlDispatchRequest& request) {
     if (capture_) return capture_ll_dispatch(rank, request.stream_idx, call, key);
     auto operation = make_operation(sends ? OperationKind::ll_dispatch : OperationKind::ll_receive, rank, nullptr);
     call.deadline_ns = number_ll(rank, *operation, key, request.phases);
-    operation->append = [this, call, &rank, stream_idx = request.stream_idx](const OperationPtr& self) mutable {
-        if (self->counts()) {
-            call.record = rank.memory.count_record(self->record_idx);
-            call.record_tag = self->record_tag;
-        }
+    if (sends) {
+        // All that the host may hear of: no send waits for a record of its own.
+        operation->shared_records = {shared_record_for(rank, 0)};
+        call.record = record_of(rank, *operation);
+        call.record_tag = kSharedTag;
+    }
+    operation->append = [this, call, stream_idx = request.stream_idx](const OperationPtr& self) {
         backend_->launch(self->rank_idx, stream_idx, module_.ll_dispatch(call), end_of(self));
     };
     accept(rank, std::move(operation));
@@ -165,7 +167,7 @@ void Group::ll_stage(uint32_t rank_idx, const LlStageRequest& request) {
     };
     require_usable(rank);
     set_windows(call.window, request.window_idx);
-    if (capture_) return capture_steps(rank, request.stream_idx, {module_.ll_stage(call)}, nullptr);
+    if (capture_) return capture_steps(captured_part(rank, request.stream_idx), {module_.ll_stage(call)}, nullptr);
     auto operation = make_operation(OperationKind::local_kernel, rank, nullptr);
     operation->append = [this, call, stream_idx = request.stream_idx](const OperationPtr& self) {
         backend_->launch(self->rank_idx, stream_idx, module_.ll_stage(call), end_of(self));
@@ -174,24 +176,22 @@ void Group::ll_stage(uint32_t rank_idx, const LlStageRequest& request) {
 }
 
 void Group::capture_ll_dispatch(RankState& rank, uint32_t stream_idx, LlDispatchCall call, const LlSends::Key& key) {
-    require_capturable(stream_idx);
-    GraphPart& part = capture_->parts[rank.rank_idx];
+    GraphPart& part = captured_part(rank, stream_idx);
     if (call.phases == kLlReceive) {
         send_of(part.ll_sends, key);
     } else {
-        call.record = captured_record(rank, 0);
-        call.record_tag = kGraphTag;
+        call.record = captured_record(rank, part, 0);
+        call.record_tag = kSharedTag;
         remember(part.ll_sends, key, call.phases, {});
         ++part.num_ll_dispatches;
     }
     call.deadline_ns = usual_deadline_ns();
-    capture_steps(rank, stream_idx, {module_.ll_dispatch(call)}, nullptr);
+    capture_steps(part, {module_.ll_dispatch(call)}, nullptr);
 }
 
 void Group::capture_ll_combine(const RankState& rank, uint32_t stream_idx, LlCombineCall call, const LlSends::Key& key,
                                const Completion& completion) {
-    require_capturable(stream_idx);
-    GraphPart& part = capture_->parts[rank.rank_idx];
+    GraphPart& part = captured_part(rank, stream_idx);
     if (call.phases == kLlReceive) {
         send_of(part.ll_sends, key);
     } else {
@@ -199,7 +199,7 @@ void Group::capture_ll_combine(const RankState& rank, uint32_t stream_idx, LlCom
         ++part.num_ll_combines;
     }
     call.deadline_ns = usual_deadline_ns();
-    capture_steps(rank, stream_idx, {module_.ll_combine(call)}, completion);
+    capture_steps(part, {module_.ll_combine(call)}, completion);
 }
 
 }  // namespace epgen

@@ -158,7 +158,9 @@ void Group::copy(uint32_t rank_idx, uint32_t stream_idx, uint64_t to, uint64_t f
     RankState& rank = rank_with(rank_idx, stream_idx);
     std::byte* target = memory_at(rank, "to", to, num_bytes);
     const std::byte* source = memory_at(rank, "from", from, num_bytes);
-    if (capture_ && target) return capture_steps(rank, stream_idx, {GraphCopy{target, source, num_bytes}}, nullptr);
+    if (capture_ && target) {
+        return capture_steps(captured_part(rank, stream_idx), {GraphCopy{target, source, num_bytes}}, nullptr);
+    }
     accept_transfer(rank, stream_idx, nullptr, [this, stream_idx, target, source, num_bytes](uint32_t rank_idx) {
         if (target) backend_->copy(rank_idx, stream_idx, target, source, num_bytes);
     });

@@ -6,9 +6,11 @@
 #include <functional>
 #include <memory>
 #include <utility>
+#include <vector>
 
 #include "runtime/graph.hpp"
 #include "runtime/outcome.hpp"
+#include "runtime/shared_record.hpp"
 
 namespace epgen {
 
@@ -43,6 +45,7 @@ struct Operation {
     uint32_t num_worst_tokens = 0;  // of a dispatch: most rows that may come; 0 where the window is the limit
     uint32_t record_idx = 0;  // of a call that counts: its record while it holds one
     uint32_t record_tag = 0;  // 0 while it holds none
+    std::vector<std::shared_ptr<const SharedRecord>> shared_records;  // of a call that tells only of what is wrong
     uint64_t event = 0;       // which one it is, where it is one
     std::shared_ptr<const Graph> graph;  // of a replay
 
@@ -67,7 +70,9 @@ struct Operation {
     /// Whether it takes a count record.
     bool counts() const { return counts_early() || kind == OperationKind::dispatch_layout; }
     /// Whether its record may be complete, and is looked at, before its kernel has ended.
-    bool counts_early() const { return kind == OperationKind::dispatch || kind == OperationKind::ll_dispatch; }
+    bool counts_early() const { return kind == OperationKind::dispatch; }
+    /// Whether it may do with a record that it shares.
+    bool may_share() const { return kind == OperationKind::dispatch && !completion; }
     /// Whether its completion may carry the error of an earlier call, where it is performed.
     bool reports_earlier_errors() const { return (is_transfer() || gives_sums()) && completion; }
     bool gives_sums() const {

@@ -33,11 +33,11 @@ struct RankState {
     Arena arena;
     StreamTable streams;
     EventPool events{};
-    std::deque<OperationPtr> waiting;   // accepted, but a count record or an event has to become free first
+    std::deque<OperationPtr> waiting;   // accepted, but it, or one before it, needs a count record or an event
     std::deque<OperationPtr> appended;  // on a stream, not ended
     std::deque<OperationPtr> stopped;   // ended without a result of their own; told when the cause is known
     std::array<OperationPtr, kNumCountRecords> records;  // who holds which count record
-    std::array<std::weak_ptr<const GraphRecord>, kNumGraphRecords> graph_records{};  // with graphs that live or run
+    std::array<std::weak_ptr<const SharedRecord>, kNumSharedRecords> shared_records{};  // of calls and graphs that live
     std::optional<Error> unreported;    // of a call that ended; told with the next transfer that is performed
     LlSends ll_sends{};
     LaunchCounters launched;

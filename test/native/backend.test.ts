@@ -21,6 +21,7 @@ const runtime = [
   'group_graph',
   'group_low_latency',
   'group_memory',
+  'group_records',
   'group_streams',
   'reports',
 ];

@@ -72,10 +72,26 @@ test('a bad index rejects its own call or, where nobody waits, the next operatio
 
 test('more calls than there are count records wait their turn', () =>
   withCalls(async (group, [first, second]) => {
-    for (let call = 0; call < 50; ++call) first!.enqueue();
-    for (let call = 0; call < 50; ++call) second!.enqueue();
-    await Promise.all([group.synchronize(0), group.synchronize(1)]);
+    const counted = [first!, second!].flatMap(({ dispatch }) =>
+      Array.from({ length: 50 }, dispatch),
+    );
+    await Promise.all(counted);
     expect(group.counters().map((counter) => counter.dispatch)).toEqual([50, 50]);
+  }));
+
+test('calls that nobody waits for never wait, and still tell of a bad index', () =>
+  withCalls(async (group, [first, second]) => {
+    const bad = await rawCall(group, 0, [0n, 1n, 2n, 4n]);
+    group.hold();
+    for (let call = 0; call < 50; ++call) {
+      (call === 49 ? bad : first!).enqueue();
+      second!.enqueue();
+    }
+    expect(group.counters().map((counter) => counter.dispatch)).toEqual([50, 50]);
+    group.release();
+    const detail = { kind: 'expert-index', rank: 0, token: 1, k: 1, value: 4 };
+    expect(await failureOf(group.synchronize(0))).toMatchObject({ code: 'EPGEN_ARGUMENT', detail });
+    await Promise.all([group.synchronize(0), group.synchronize(1)]);
   }));
 
 test('dispose ends what is pending', () =>

@@ -159,6 +159,25 @@ describe('results', () => {
     ));
 });
 
+describe('many calls ahead of the devices', () => {
+  const numCalls = 40;
+
+  test.each([[['both']], [['send', 'receive']]] as const)(
+    'none waits for a count record, nor does what comes behind: %o',
+    (phases) =>
+      withRanks(async (ranks, group) => {
+        await onAll(ranks, (rank) => rank.fill(numCalls));
+        group.hold();
+        for (let call = 0; call < numCalls; call++) {
+          for (const rank of ranks) for (const phase of phases) rank.dispatch(phase);
+        }
+        expect(group.counters()).toMatchObject(ranks.map(() => ({ llDispatch: numCalls })));
+        group.release();
+        await expectRows(ranks, numCalls);
+      }),
+  );
+});
+
 describe('a wrong index', () => {
   const choices: Routing = [[[0n, 4n]], [[1n, 2n]]];
   const detail = { kind: 'expert-index', rank: 0, token: 0, k: 1, value: 4 };

@@ -55,13 +55,19 @@ static std::string refusal_of(Call call) {
     }
 }
 
+/// A dispatch of no tokens with the handle at `block`.
+static DispatchRequest ht_request(uint64_t block) {
+    DispatchRequest request{};
+    request.handle = block;
+    request.grid = request.expert_alignment = 1;
+    return request;
+}
+
 CASE("a read behind an asynchronous dispatch hears of its wrong index, whichever end is seen first") {
     Group group(module(), options());
     const uint64_t block = group.allocate(0, 4096);
     const uint32_t comm = comm_stream(0);
-    DispatchRequest request{};
-    request.handle = block;
-    request.grid = request.expert_alignment = 1;
+    DispatchRequest request = ht_request(block);
     request.stream_idx = comm;
     group.dispatch(0, request, nullptr);
     group.wait_event(0, kMainStream, group.record_event(0, comm));
@@ -121,29 +127,85 @@ CASE("a read behind a low-latency send hears of its wrong index before the send'
     expect(next.text == "", "told once: " + next.text.value_or("pending"));
 }
 
-CASE("sends wait for a free count record, and receives behind them for their sends") {
+CASE("low-latency sends wait for no count record, though awaited dispatches have taken all") {
+    Ending counted[kNumCountRecords];  // until the group has told them
     Group group(module(), options());
-    const uint32_t comm = comm_stream(0);
-    const auto num_launched = [&] { return group.launched()[0].ll_dispatch; };
-    for (uint32_t i = 0; i < kNumCountRecords + 2; ++i) {
-        const uint64_t block = group.allocate(0, 256);
+    const uint64_t block = group.allocate(0, 256);
+    for (Ending& ending : counted) group.dispatch(0, ht_request(block), ending.completion());
+    for (uint32_t i = 0; i < 2 * kNumCountRecords; ++i) {
         group.ll_dispatch(0, ll_request(block, kLlSend));
         group.ll_dispatch(0, ll_request(block, kLlReceive));
     }
-    expect(num_launched() == kNumCountRecords, "as many sends as there are records");
+    expect(group.launched()[0].ll_dispatch == 2 * kNumCountRecords, "all are on their stream");
+}
+
+CASE("dispatches that nobody waits for share a record once all are taken, and tell of what is wrong") {
+    Group group(module(), options());
+    const uint64_t block = group.allocate(0, 4096);
+    DispatchRequest request = ht_request(block);
+    for (uint32_t i = 0; i < kNumCountRecords + 1; ++i) group.dispatch(0, request, nullptr);
+    CountRecord& record = backend->record_of(0);
+    request.num_worst_tokens = 2;
+    group.dispatch(0, request, nullptr);
+    CountRecord& narrow_record = backend->record_of(0);
+    expect(&narrow_record != &record, "one record for each number of rows");
+    group.dispatch(0, request, nullptr);
+    expect(&backend->record_of(0) == &narrow_record, "the same one again");
+    expect(group.launched()[0].dispatch == kNumCountRecords + 3, "all are on their stream");
+
+    for (uint32_t i = 0; i < kNumCountRecords; ++i) {
+        backend->memory(0).count_record(i)->tag = i + 1;
+        backend->step(0, kMainStream);
+    }
+    record.num_recv_tokens = 4;
+    record.bad_token_idx = 3;
+    record.tag = kSharedTag;
+    narrow_record.num_recv_tokens = 3;  // the tag is to come
+    Ending read, next;
+    for (Ending* ending : {&read, &next}) group.read(0, block, 16, ending->completion());
+    for (int i = 0; i < 5; ++i) backend->step(0, kMainStream);
+    expect_contains(read.text.value_or("pending"), "token 3, k 0");
+    expect(next.text == "", "told once: " + next.text.value_or("pending"));
+}
+
+CASE("nobody gets at a stream while calls wait for a count record") {
+    Ending counted[kNumCountRecords + 1];  // until the group has told them
+    Group group(module(), options());
+    const uint64_t block = group.allocate(0, 4096);
+    for (uint32_t i = 0; i < kNumCountRecords; ++i) group.dispatch(0, ht_request(block), counted[i].completion());
+    group.stream(0, kMainStream);
+    group.dispatch(0, ht_request(block), counted[kNumCountRecords].completion());
+    group.ll_dispatch(0, ll_request(block, kLlSend | kLlReceive));
+    expect(group.launched()[0].ll_dispatch == 0, "calls keep their order");
+    expect_contains(refusal_of([&] { group.stream(0, kMainStream); }), "but 2 wait, for one of 16 dispatches to count");
     backend->memory(0).count_record(0)->tag = 1;
-    backend->step(0, comm);
-    expect(num_launched() == kNumCountRecords + 1, "the next one");
-    backend->step(0, comm);
-    expect(num_launched() == kNumCountRecords + 1, "a receive gives no record back");
+    backend->step(0, kMainStream);
+    expect(counted[0].text == "" && group.launched()[0].ll_dispatch == 1, "the first has counted, all go on");
+    group.stream(0, kMainStream);
+}
+
+CASE("after a reset nothing is wrong in a record that a graph keeps") {
+    Group group(module(), options());
+    const uint64_t block = group.allocate(0, 4096);
+    LlDispatchRequest request = ll_request(block, kLlSend | kLlReceive);
+    request.stream_idx = kMainStream;
+    const uint32_t graph_idx = group.begin_capture();
+    group.ll_dispatch(0, request);
+    *backend->memory(0).shared_record(0) = {};  // as a backend clears memory
+    group.reset(0, [](Outcome) {});
+    group.end_capture([](Outcome) {});
+    group.replay(graph_idx);
+    backend->record_of(0).tag = kSharedTag;
+    Ending read;
+    group.read(0, block, 16, read.completion());
+    for (int i = 0; i < 2; ++i) backend->step(0, kMainStream);
+    expect(read.text == "", read.text.value_or("pending"));
 }
 
 CASE("too many rows in a replay are told once, though the next replay has begun before anyone looks") {
     Group group(module(), options());
     const uint64_t block = group.allocate(0, 4096);
-    DispatchRequest request{};
-    request.handle = block;
-    request.grid = request.expert_alignment = 1;
+    DispatchRequest request = ht_request(block);
     request.num_worst_tokens = 2;
     const uint32_t graph_idx = group.begin_capture();
     group.dispatch(0, request, nullptr);
@@ -151,7 +213,8 @@ CASE("too many rows in a replay are told once, though the next replay has begun 
     expect(backend->record_of(0).num_recv_tokens == 0, "cleared for the first replay");
     for (int i = 0; i < 3; ++i) group.replay(graph_idx);
 
-    backend->record_of(0).num_recv_tokens = 3;  // the first; rows of the second fit, so it leaves the record alone
+    backend->record_of(0).num_recv_tokens = 3;  // the first; rows of the second fit, so it only writes the tag
+    backend->record_of(0).tag = kSharedTag;
     for (int i = 0; i < 2; ++i) backend->step(0, kMainStream);
     Ending read, next;
     group.read(0, block, 16, read.completion());
@@ -165,9 +228,7 @@ CASE("rows that a replay of another graph counted are not taken for too many") {
     Group group(module(), options());
     const uint64_t block = group.allocate(0, 4096);
     const auto capture = [&](uint32_t num_worst_tokens) {
-        DispatchRequest request{};
-        request.handle = block;
-        request.grid = request.expert_alignment = 1;
+        DispatchRequest request = ht_request(block);
         request.num_worst_tokens = num_worst_tokens;
         const uint32_t graph_idx = group.begin_capture();
         group.dispatch(0, request, nullptr);
@@ -182,6 +243,7 @@ CASE("rows that a replay of another graph counted are not taken for too many") {
 
     open_record->num_recv_tokens = 3;  // before the host has looked at the replay before
     wide_record->num_recv_tokens = 4;
+    for (CountRecord* record : {narrow_record, open_record, wide_record}) record->tag = kSharedTag;
     Ending read, next;
     group.read(0, block, 16, read.completion());
     group.read(0, block, 16, next.completion());
@@ -193,9 +255,7 @@ CASE("rows that a replay of another graph counted are not taken for too many") {
 CASE("another capture leaves what a replay has found, though its graph was freed") {
     Group group(module(), options());
     const uint64_t block = group.allocate(0, 4096);
-    DispatchRequest request{};
-    request.handle = block;
-    request.grid = request.expert_alignment = 1;
+    DispatchRequest request = ht_request(block);
     const auto capture = [&] {
         const uint32_t graph_idx = group.begin_capture();
         group.dispatch(0, request, nullptr);
@@ -205,6 +265,7 @@ CASE("another capture leaves what a replay has found, though its graph was freed
     const uint32_t first = capture();
     group.replay(first);
     backend->record_of(0).bad_token_idx = 1;
+    backend->record_of(0).tag = kSharedTag;
     group.free_graph(first);
     capture();
     Ending read;

@@ -59,7 +59,7 @@ struct ScriptedBackend::Memory {
     std::vector<std::unique_ptr<std::byte[]>> windows;
     std::unique_ptr<std::byte[]> arena = std::make_unique<std::byte[]>(kBytes);
     std::unique_ptr<std::byte[]> records =
-        std::make_unique<std::byte[]>((kNumCountRecords + kNumGraphRecords) * kStride);
+        std::make_unique<std::byte[]>((kNumCountRecords + kNumSharedRecords) * kStride);
     FaultRecord faults[kMaxWindows] = {};
 };
 
