@@ -204,6 +204,8 @@ export interface RawCounters {
  * by events only. Stream 0 is the rank's own, where everything runs that names none; 1 + w is that of its window w.
  */
 export interface RawGroup {
+  /** Throws what a group that gave up, or that is being reset, refuses calls with. */
+  assertUsable(): void;
   /** A 256-byte aligned block of the rank's arena. */
   alloc(rank: number, bytes: number): bigint;
   free(rank: number, pointer: bigint): void;

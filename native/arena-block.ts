@@ -1,20 +1,20 @@
 import type { Allocation } from './allocation.js';
 import type { GraphMemory } from './graph-memory.js';
+import { Keepers, type Kept } from './keepers.js';
 import type { PendingReceive } from './pending-receive.js';
 import type { RankState } from './rank-state.js';
 
 const forgotten = new FinalizationRegistry<() => void>((free) => free());
 
 /** A block of a rank's arena; it goes back when it is freed, or else when nothing refers to it any more. */
-export class ArenaBlock {
+export class ArenaBlock implements Kept {
   readonly rank: RankState;
   /** The graph that it belongs to and goes back with, if it does. */
   readonly owner: GraphMemory | undefined;
   /** Undefined for a block of no bytes. */
   readonly #allocation: Allocation | undefined;
   #isFreed = false;
-  /** Receives that need it. */
-  #keepers: readonly PendingReceive[] = [];
+  readonly #keepers = new Keepers();
 
   constructor(rank: RankState, numBytes: number) {
     this.rank = rank;
@@ -48,17 +48,16 @@ export class ArenaBlock {
   /** Until the receive is enqueued, `free` gives nothing back. */
   keepFor(receive: PendingReceive): void {
     if (this.owner !== undefined) this.owner.keepFor(receive);
-    else this.#keepers = [...this.#keepers.filter(({ isDue }) => isDue), receive];
+    else this.#keepers.add(receive);
   }
 
-  /** A receive that needed it was enqueued. */
   letGo(): void {
     if (this.owner !== undefined) this.owner.letGo();
     else this.#giveBack();
   }
 
   #giveBack(): void {
-    if (!this.#isFreed || this.#keepers.some(({ isDue }) => isDue)) return;
+    if (!this.#isFreed || this.#keepers.due !== undefined) return;
     forgotten.unregister(this);
     if (this.#allocation !== undefined) this.rank.free(this.#allocation);
   }

@@ -2,12 +2,12 @@ import { assertCall, assertObject, checkBoolean, checkNumChannels } from './argu
 import { checkOrder, ORDER_KEYS } from './call-order.js';
 import type { CachedReceived } from './call-types.js';
 import type { Part } from './collective.js';
-import { checkHandle } from './combine-arguments.js';
 import { assertOutlives } from './dispatch-input.js';
 import { checkPayload } from './dispatch-payload.js';
 import { EpgenArgumentError } from './errors.js';
 import { createEvent } from './event.js';
-import type { Handle } from './handle.js';
+import { checkHandle, type Handle } from './handle.js';
+import { LowLatencyHandle } from './low-latency-handle.js';
 import type { RankState } from './rank-state.js';
 import { readyOf } from './ready-counters.js';
 import { receiveWindow } from './receive-window.js';
@@ -44,10 +44,12 @@ export function cachedDispatchPart(
 ): Part<CachedReceived<Spec>> {
   const { description } = rank.group;
   assertObject(path, call);
+  const given = call.handle as Handle<Spec>;
+  // First: a spec with ht.cached would take it no more than one without.
+  if (given instanceof LowLatencyHandle) checkHandle(rank, given, `${path}handle`);
   const features = builtArguments(description.spec, path, call, FEATURES);
   assertOnlyRouting(call, path);
   assertCall(path, call, [...features, ...KEYS, ...SETTLED.filter((name) => call[name] === null)]);
-  const given = call.handle as Handle<Spec>;
   const handle = checkHandle(rank, given, `${path}handle`);
   const payload = checkPayload(rank, call, path);
   assertTokensOf(handle, payload.numTokens, path);
@@ -92,7 +94,8 @@ export function cachedDispatchPart(
         ),
       );
       window.countDispatch();
-      const view = receiveWindow(window, sequence, rank.group.numRecoveries);
+      const { numRecoveries } = rank.group;
+      const view = receiveWindow(window, { sequence, numRecoveries });
       const rows = payloadRows(rank, view, handle.numRows);
       return {
         ...(copies ? rowsInArena(rank, rows) : rows),

@@ -1,24 +1,20 @@
 import type { RankState } from './rank-state.js';
 
-interface Counts {
-  readonly numDispatches: number;
-  readonly numCombines: number;
-  readonly numOutputClaims: number;
-  readonly outputHolder: WeakRef<object> | undefined;
+/** How many calls of each kind there were, or come before the next. */
+export interface NumCalls {
+  readonly dispatches: number;
+  readonly combines: number;
 }
 
-/** Counts the calls of one kind on a window: its buffers rotate with them. */
+const NO_CALLS: NumCalls = { dispatches: 0, combines: 0 };
+
+/** Counts a window's dispatches and combines, with high throughput or with low latency: its buffers rotate with them. */
 export class CallCounts {
   readonly rank: RankState;
   /** Where the number of dispatches is among those of a place; that of combines follows. */
   readonly #placeIdx: number;
   #recovery = 0;
-  #counts: Counts = {
-    numDispatches: 0,
-    numCombines: 0,
-    numOutputClaims: 0,
-    outputHolder: undefined,
-  };
+  #counts = NO_CALLS;
 
   constructor(rank: RankState, placeIdx: number) {
     this.rank = rank;
@@ -28,70 +24,46 @@ export class CallCounts {
   /** Dispatches enqueued since the group was opened or recovered. */
   get numDispatches(): number {
     this.#startOver();
-    return this.#counts.numDispatches;
+    return this.#counts.dispatches;
   }
 
   /** Combines enqueued since the group was opened or recovered. */
   get numCombines(): number {
     this.#startOver();
-    return this.#counts.numCombines;
-  }
-
-  /** How often the next combine's input buffer changed hands; only the last holder may use it. */
-  get numOutputClaims(): number {
-    return this.#counts.numOutputClaims;
+    return this.#counts.combines;
   }
 
   countDispatch(): void {
-    const numDispatches = this.numDispatches + 1;
-    this.#counts = { ...this.#counts, numDispatches };
-    this.#rotates(0, () => this.countDispatch());
+    this.#counts = { ...this.#counts, dispatches: this.numDispatches + 1 };
+    this.#rotates(0);
+    this.rank.group.capture?.onReplay(() => this.countDispatch());
   }
 
   countCombine(): void {
-    const numCombines = this.numCombines + 1;
-    this.#counts = { ...this.#counts, numCombines };
-    this.#rotates(1, () => this.countCombine());
+    this.#counts = { ...this.#counts, combines: this.numCombines + 1 };
+    this.usesCombineBuffer();
+    this.rank.group.capture?.onReplay(() => this.countCombine());
+  }
+
+  /** What is being captured depends on which buffer is the next combine's. */
+  usesCombineBuffer(): void {
+    this.#rotates(1);
   }
 
   /** For a capture: as if so many more calls had been made, until what this gives is called. */
-  goAhead(numDispatches: number, numCombines: number): () => void {
+  goAhead({ dispatches, combines }: NumCalls): () => void {
     const counts = this.#counts;
     this.#counts = {
-      ...counts,
-      numDispatches: this.numDispatches + numDispatches,
-      numCombines: this.numCombines + numCombines,
+      dispatches: this.numDispatches + dispatches,
+      combines: this.numCombines + combines,
     };
     return () => {
       this.#counts = counts;
     };
   }
 
-  /** Hands the next combine's input buffer to `holder`; a claim of another holder ends. */
-  claimOutput(holder: object): number {
-    const { outputHolder, numOutputClaims } = this.#counts;
-    if (outputHolder?.deref() !== holder) {
-      this.#counts = {
-        ...this.#counts,
-        numOutputClaims: numOutputClaims + 1,
-        outputHolder: new WeakRef(holder),
-      };
-    }
-    this.#rotates(1, () => this.claimOutput(holder));
-    return this.#counts.numOutputClaims;
-  }
-
-  /** Whether the next combine's input buffer was handed to `holder` last, or to nobody. */
-  isOutputFor(holder: object): boolean {
-    const other = this.#counts.outputHolder?.deref();
-    return other === undefined || other === holder;
-  }
-
-  /** Replays of what is being captured do `effect` too, and depend on one of the counts. */
-  #rotates(count: number, effect: () => void): void {
-    const { capture } = this.rank.group;
-    capture?.rotates.add(this.#placeIdx + count);
-    capture?.onReplay(effect);
+  #rotates(count: number): void {
+    this.rank.group.capture?.rotates.add(this.#placeIdx + count);
   }
 
   #startOver(): void {
@@ -99,6 +71,6 @@ export class CallCounts {
     const { numRecoveries } = this.rank.group;
     if (this.#recovery === numRecoveries) return;
     this.#recovery = numRecoveries;
-    this.#counts = { ...this.#counts, numDispatches: 0, numCombines: 0 };
+    this.#counts = NO_CALLS;
   }
 }

@@ -2,8 +2,10 @@ import { checkBoolean } from './arguments.js';
 import { describe } from './dtype.js';
 import { EpgenArgumentError } from './errors.js';
 import { createEvent, type Event, usableEvent } from './event.js';
+import type { Kept } from './keepers.js';
 import type { RankState } from './rank-state.js';
-import { usableStream } from './stream.js';
+import { type UsableStream, usableStream } from './stream.js';
+import type { RecordedEvent } from './stream-order.js';
 import { type Access, MAIN_STREAM } from './stream-order.js';
 import type { WindowState } from './window-state.js';
 
@@ -17,7 +19,12 @@ export interface CallOrder {
   streamOf(window: WindowState): number;
   /** Throws where a stream or an event is not usable any more. */
   recheck(): void;
-  /** Runs `work`, which appends to the call's stream, where it belongs; the event is that of `asyncFinish`. */
+  /** What keeps the caller's stream for a receive that is enqueued later, where it named one. */
+  readonly callersStream: Kept | undefined;
+  /**
+   * Runs `work`, which appends to the call's stream, where it belongs; the event is that of `asyncFinish`. Streams and events
+   * are those of the last check.
+   */
   perform<T>(
     window: WindowState,
     access: () => Access,
@@ -29,27 +36,29 @@ export function checkOrder(rank: RankState, call: Call, path: string): CallOrder
   const isAsync = checkBoolean(`${path}asyncFinish`, call.asyncFinish);
   // Once: a getter must not run between the launches of ranks.
   const { previousEvent, stream: given } = call;
-  const previous = () => optional(previousEvent, rank, `${path}previousEvent`, usableEvent);
-  const caller = () => optional(given, rank, `${path}stream`, usableStream);
+  refuseCaptured(rank, path, { asyncFinish: isAsync || undefined, previousEvent, stream: given });
+  let previous: RecordedEvent | undefined;
+  let callers: UsableStream | undefined;
   const recheck = () => {
-    previous();
-    caller();
+    previous = optional(previousEvent, rank, `${path}previousEvent`, usableEvent);
+    callers = optional(given, rank, `${path}stream`, usableStream);
   };
   recheck();
   const streamOf = (window: WindowState) => (isAsync ? 1 + window.idx : MAIN_STREAM);
   return {
     streamOf,
     recheck,
+    callersStream: callers?.life,
     perform: (window, access, work) => {
       const { order } = rank;
       const stream = streamOf(window);
-      const event = previous();
-      const callers = caller();
-      if (event !== undefined) order.wait(stream, event);
+      if (previous !== undefined) order.wait(stream, previous);
       else if (isAsync) order.wait(stream, order.record(MAIN_STREAM));
-      if (callers !== undefined) order.wait(stream, order.record(callers));
+      if (callers !== undefined) order.wait(stream, order.record(callers.number));
       const result = order.perform(stream, access, work);
-      if (callers !== undefined && !isAsync) order.wait(callers, order.record(MAIN_STREAM));
+      if (callers !== undefined && !isAsync) {
+        order.wait(callers.number, order.record(MAIN_STREAM));
+      }
       return { result, event: isAsync ? createEvent(rank, order.newest(stream)) : null };
     },
   };
@@ -64,6 +73,17 @@ export function checkWindow(rank: RankState, name: string, value: unknown): Wind
     `Expected ${name} to be an integer in 0..${rank.windows.length - 1} but received ${describe(value)}`,
     { hint: 'openGroup({ windows }) gives a group more than one.' },
   );
+}
+
+/** Refuses by their names the options that a graph can't hold. */
+function refuseCaptured({ group }: RankState, path: string, options: Call): void {
+  for (const [name, value] of Object.entries(options)) {
+    if (value === undefined || value === null) continue;
+    group.refuseInCapture(
+      `one with ${path}${name}`,
+      `Leave ${name} out: replays run on the rank's own stream, and rank.wait and rank.record order them among others.`,
+    );
+  }
 }
 
 function optional<T>(

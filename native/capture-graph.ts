@@ -36,6 +36,7 @@ export async function captureGraph<T>(
       `Expected what group.capture takes to be a function but received ${describe(run)}`,
     );
   }
+  group.assertUsable();
   const place = commonPlace(ranks, 'group.capture');
   const subject = { group, ranks, run, memory: new GraphMemory(group), ready: [] };
   try {
@@ -99,6 +100,7 @@ function captureVariant<T>(subject: Subject<T>, ahead: Place): Variant<T> {
     capture.end();
     assertNoPromise(result);
   } catch (error) {
+    capture.cancel();
     group.callSync((raw) => raw.cancelCapture());
     throw error;
   }

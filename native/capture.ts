@@ -7,6 +7,8 @@ import type { PendingReceive } from './pending-receive.js';
 import type { RankState } from './rank-state.js';
 import { type Access, MAIN_STREAM, type Resource, type StreamOrder } from './stream-order.js';
 
+const RESULTS_HINT = 'Make tensors before group.capture, and read results after graph.replay().';
+
 /** One run of a captured function: what its replays do beside launching, and what they need. */
 export class Capture {
   readonly memory: GraphMemory;
@@ -54,6 +56,11 @@ export class Capture {
         hint: 'A graph holds whole calls: call their hooks in the function, or make them without returnRecvHook.',
       },
     );
+  }
+
+  /** The run failed: nothing of it is replayed. */
+  cancel(): void {
+    for (const receive of this.#receives) if (receive.isDue) receive.giveUp();
   }
 
   /** A call was only sent: its hook has to be called before the run ends. */
@@ -110,10 +117,10 @@ export class Capture {
   }
 
   /** Throws, and keeps the error for who captures: the function may catch it. */
-  refuse(what: string): never {
+  refuse(what: string, hint: string = RESULTS_HINT): never {
     const error = new EpgenArgumentError(
       `Expected the function of group.capture to only enqueue calls, but it called ${what}`,
-      { hint: 'Make tensors before group.capture, and read results after graph.replay().' },
+      { hint },
     );
     this.#violation ??= error;
     throw error;

@@ -1,18 +1,16 @@
 import {
   assertCall,
   assertObject,
-  assertSameRank,
   type CheckedRows,
   checkNumChannels,
   checkRows,
 } from './arguments.js';
 import type { CollectiveKind } from './call-log.js';
 import { type CallOrder, checkOrder, ORDER_KEYS } from './call-order.js';
-import { describe } from './dtype.js';
 import { EpgenArgumentError } from './errors.js';
 import { checkExpertSlot, type ExpertSlot } from './expert-slot.js';
 import { assertExpertRows } from './expert-sum.js';
-import { Handle, type HandleParts, usableHandle } from './handle.js';
+import { checkHandle, type HandleParts } from './handle.js';
 import type { RankState } from './rank-state.js';
 import { builtArguments } from './spec-features.js';
 import { Tensor } from './tensor.js';
@@ -67,19 +65,6 @@ export function checkCombine(rank: RankState, call: unknown, path: string): Comb
       for (const tensor of [x, expertSlot, topkWeights, ...biases]) tensor?.recheck();
     },
   };
-}
-
-/** Checks that a handle is usable on `rank`. */
-export function checkHandle(rank: RankState, handle: unknown, name: string): HandleParts {
-  rank.group.assertOpen();
-  if (!(handle instanceof Handle)) {
-    throw new EpgenArgumentError(
-      `Expected ${name} to be what dispatch gave rank ${rank.idx} but received ${describe(handle)}`,
-    );
-  }
-  const parts = usableHandle(handle, name);
-  assertSameRank(rank, parts.rank, name);
-  return parts;
 }
 
 function checkOutputs(rank: RankState, value: unknown, name: string): CheckedRows {

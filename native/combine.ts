@@ -5,7 +5,6 @@ import type { Part } from './collective.js';
 import { type CombineArguments, checkCombine } from './combine-arguments.js';
 import type { Combined, CombineWeights } from './combine-types.js';
 import { DTYPES } from './dtype.js';
-import { EpgenArgumentError } from './errors.js';
 import type { Event } from './event.js';
 import { sumExperts } from './expert-sum.js';
 import { nextOutputOffset, nextWeightsOffset } from './output-window.js';
@@ -170,15 +169,12 @@ function placeRows(
   return { inputOffset, weightsOffset: place(topkWeights, weightBytes, nextWeightsOffset(window)) };
 }
 
-/** Refuses the window's buffer where it was taken for another handle: its rows lie elsewhere. */
+/** Refuses the window's buffer where it was taken for another handle. */
 function assertOwnBuffer({ handle, x }: CombineArguments, path: string): void {
-  const { window } = handle;
+  const { window, dispatchName } = handle;
   const { place } = x.storage;
   if (place?.window !== window || place.offset !== nextOutputOffset(window)) return;
-  if (window.isOutputFor(handle)) return;
-  throw new EpgenArgumentError(
-    `Expected ${path}x to be the buffer of ${path}handle but received what rank.combineInput gave for another handle`,
-  );
+  window.inputs.assertFor(dispatchName, path);
 }
 
 /** Where peers will read rows: in place if they lie in the window, else in a copy of them at `offset`. */

@@ -208,7 +208,7 @@ function rowsInWindow(
   { rank, args, sequence, numRecoveries }: Delivery,
   numRows: number,
 ): WindowRows {
-  const view = receiveWindow(args.window, sequence, numRecoveries);
+  const view = receiveWindow(args.window, { sequence, numRecoveries });
   return {
     ...payloadRows(rank, view, numRows),
     ...(args.routing.mode === 'topk' ? topkRows(rank, view, numRows) : {}),

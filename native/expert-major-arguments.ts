@@ -7,10 +7,10 @@ import {
   checkColumns,
   checkRows,
 } from './arguments.js';
-import { checkHandle } from './combine-arguments.js';
 import { EpgenArgumentError, EpgenUnsupportedError } from './errors.js';
 import { numExpertRowsOf } from './expert-slot.js';
 import type { HandleParts } from './handle.js';
+import { checkHandle } from './handle.js';
 import type { RankState } from './rank-state.js';
 import { hasScales } from './spec-features.js';
 

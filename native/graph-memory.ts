@@ -1,6 +1,7 @@
 import type { Allocation } from './allocation.js';
 import { EpgenArgumentError, EpgenStaleError } from './errors.js';
 import type { GroupState } from './group-state.js';
+import { Keepers, type Kept } from './keepers.js';
 import type { PendingReceive } from './pending-receive.js';
 import type { RankState } from './rank-state.js';
 
@@ -19,15 +20,15 @@ interface Holdings {
 }
 
 /** A graph's memory: the same blocks serve all its variants, so that only one of them holds contents at a time. */
-export class GraphMemory {
+export class GraphMemory implements Kept {
   /** From 1. */
   readonly number: number;
   readonly #holdings: Holdings;
   readonly #numRecoveries: number;
   #isFreed = false;
   #hasContents = false;
-  /** Receives of calls outside of the graph that need its memory. */
-  #keepers: readonly PendingReceive[] = [];
+  /** Of calls that are only sent, in the graph's capture while it runs, and outside of it. */
+  readonly #keepers = new Keepers();
 
   constructor(group: GroupState) {
     this.#holdings = { group, graphs: [], blocks: new Map() };
@@ -91,17 +92,16 @@ export class GraphMemory {
 
   /** Until the receive is enqueued, `free` gives nothing back, and no replay may write to the memory. */
   keepFor(receive: PendingReceive): void {
-    this.#keepers = [...this.#keepers.filter(({ isDue }) => isDue), receive];
+    this.#keepers.add(receive);
   }
 
-  /** A receive that needed the memory was enqueued. */
   letGo(): void {
     if (this.#isFreed) this.#giveBack();
   }
 
   /** Throws while a receive needs what a replay would overwrite. */
   assertNotKept(): void {
-    const keeper = this.#keepers.find(({ isDue }) => isDue);
+    const keeper = this.#keepers.due;
     if (keeper === undefined) return;
     throw new EpgenArgumentError(
       `Expected the hooks of all calls that use the graph's handles to be called before it is replayed, but that of a ${keeper.call} was not`,
@@ -109,7 +109,7 @@ export class GraphMemory {
   }
 
   #giveBack(): void {
-    if (this.#keepers.some(({ isDue }) => isDue)) return;
+    if (this.#keepers.due !== undefined) return;
     forgotten.unregister(this);
     giveBack(this.#holdings);
   }

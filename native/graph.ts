@@ -46,8 +46,8 @@ export class Graph<T = unknown> {
 
   /**
    * Enqueues the captured calls on all ranks and returns at once, with what the captured function returned. Views of
-   * received rows in it live as after `group.enqueueDispatch`. Handles, sums and counts belong to the graph: each replay
-   * overwrites them, and their `dispose()` does nothing. Calls that are made one by one may come between replays. Throws
+   * received rows in it live as after `group.enqueueDispatch`. Handles, counts, and sums but those with an `out`
+   * of the caller's, belong to the graph: each replay overwrites them, and their `dispose()` does nothing. Calls that are made one by one may come between replays. Throws
    * `EpgenStaleError` after `group.recover()`, or where a tensor that the calls use is not live any more.
    */
   replay(): T {
@@ -55,6 +55,7 @@ export class Graph<T = unknown> {
     group.assertOpen();
     group.refuseInCapture('graph.replay');
     this.#assertUsable();
+    group.assertUsable();
     const { graph, capture, result } = this.#parts.variantAt(commonPlace(ranks, 'graph.replay'));
     capture.assertUsable();
     capture.perform(() => group.callSync((raw) => raw.replay(graph)));

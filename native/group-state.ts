@@ -49,9 +49,9 @@ export class GroupState {
     this.#capture = capture;
   }
 
-  /** Throws inside of group.capture's function; `what` was called there. */
-  refuseInCapture(what: string): void {
-    this.#capture?.refuse(what);
+  /** Throws inside of group.capture's function; `what` was called there, and `hint` is what to do instead. */
+  refuseInCapture(what: string, hint?: string): void {
+    this.#capture?.refuse(what, hint);
   }
 
   /** How many buffers there are of what rotates with the numbers of a place. */
@@ -91,6 +91,14 @@ export class GroupState {
         'The group is recovering: await group.recover() first.',
       );
     }
+  }
+
+  /**
+   * Throws where the group takes no calls, because it gave up above all: asked before all that a call is checked for, since
+   * what else is wrong with it then may well follow from that.
+   */
+  assertUsable(): void {
+    this.callSync((raw) => raw.assertUsable());
   }
 
   /** Calls the addon; its errors come out as epgen's. */
@@ -162,7 +170,7 @@ export class GroupState {
         await raw.reset(0);
         this.#numRecoveries += 1;
         this.#log = new CallLog(this.dims.numRanks);
-        for (const receive of this.#receives) receive.letGo();
+        for (const receive of this.#receives) receive.giveUp();
         this.#receives.clear();
       } finally {
         if (this.#phase === 'recovering') this.#phase = 'open';

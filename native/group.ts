@@ -67,7 +67,10 @@ export class Group<S extends Spec = Spec> {
   async dispatch<const P extends readonly unknown[]>(
     perRank: P & CheckedDispatchCalls<S, P>,
   ): Promise<ReceivedFrom<S, P[number]>[]> {
-    this.#state.refuseInCapture('group.dispatch');
+    this.#state.refuseInCapture(
+      'group.dispatch',
+      'Use group.enqueueDispatch, which returns at once.',
+    );
     const pending = launchAll(this.#parts(perRank, dispatchPart));
     return (await settleAll(pending)) as ReceivedFrom<S, P[number]>[];
   }
@@ -76,7 +79,10 @@ export class Group<S extends Spec = Spec> {
   async combine<const P extends readonly unknown[]>(
     perRank: P & CheckedCombineCalls<S, P>,
   ): Promise<Combined<S>[]> {
-    this.#state.refuseInCapture('group.combine');
+    this.#state.refuseInCapture(
+      'group.combine',
+      'Use group.enqueueCombine, which returns at once.',
+    );
     const launched = launchAll(this.#parts(perRank, combinePart));
     return (await settleAll(launched.map(combinedWhenDone))) as Combined<S>[];
   }
@@ -132,8 +138,9 @@ export class Group<S extends Spec = Spec> {
    * Makes a graph of the calls that `run` enqueues with `enqueueDispatch`, `enqueueCombine`, `lowLatencyDispatch` and
    * `lowLatencyCombine`: `graph.replay()` enqueues all of them again at the cost of one launch per rank, on what is then in
    * the tensors that they name, and gives what `run` returned. Buffers of the window rotate, so `run` is called once for each
-   * place that they can rotate to, at once; it makes the same calls each time, takes `rank.combineInput` inside, calls the
-   * hooks of all its calls, and neither waits nor makes tensors.
+   * place that they can rotate to, at once; it makes the same calls each time, takes `rank.combineInput` and
+   * `rank.getNextLowLatencyCombineBuffer` inside, calls the hooks of all its calls, and neither waits nor makes tensors. Calls
+   * have no `asyncFinish`, `previousEvent` and `stream`.
    */
   capture<T>(run: () => T): Promise<Graph<T>> {
     return captureGraph(this.#state, this.#ranks, run);
@@ -148,7 +155,10 @@ export class Group<S extends Spec = Spec> {
     return this.#state.recover();
   }
 
-  /** The same, where low-latency calls came to nothing: what they left is not there for the next. */
+  /**
+   * The same under DeepEP's name, for what low-latency calls that came to nothing left. Makes all handles stale, those of
+   * `dispatch` too; never needed between high-throughput and low-latency calls, which share no buffer.
+   */
   async cleanLowLatencyBuffer(): Promise<void> {
     for (const rank of this.#ranks) lowLatencyOf(rank, 'cleanLowLatencyBuffer');
     await this.recover();
@@ -173,7 +183,7 @@ export class Group<S extends Spec = Spec> {
     perRank: unknown,
     partOf: (rank: RankState, call: unknown, path: string) => Part<T>,
   ): Part<T>[] {
-    this.#state.assertOpen();
+    this.#state.assertUsable();
     const calls = checkPerRank(this.#ranks, perRank);
     return this.#ranks.map((rank, i) => partOf(rank, calls[i], `perRank[${i}].`));
   }

@@ -1,5 +1,8 @@
 import type { ArenaBlock } from './arena-block.js';
-import { EpgenArgumentError, EpgenStaleError } from './errors.js';
+import { assertSameRank } from './arguments.js';
+import { describe } from './dtype.js';
+import { EpgenArgumentError } from './errors.js';
+import { HandleLife } from './handle-life.js';
 import type { RankState } from './rank-state.js';
 import type { HandleLayout, Spec } from './spec-types.js';
 import { type Tensor, usableStorage } from './tensor.js';
@@ -24,9 +27,23 @@ export interface HandleParts {
   readonly srcIdx: Tensor<'i32', readonly [number]>;
 }
 
-/** A handle's parts once it is known to be usable. Friends of the class call these; the package does not export them. */
-export let usableHandle: (handle: Handle, name: string) => HandleParts;
+/** A handle's parts once it is known to be usable. */
+let usableHandle: (handle: Handle, name: string) => HandleParts;
+/** Friends of the class call it; the package does not export it. */
 export let createHandle: <S extends Spec>(parts: HandleParts, numRecoveries: number) => Handle<S>;
+
+/** Checks that a handle is usable on `rank`. */
+export function checkHandle(rank: RankState, handle: unknown, name: string): HandleParts {
+  rank.group.assertOpen();
+  if (!(handle instanceof Handle)) {
+    throw new EpgenArgumentError(
+      `Expected ${name} to be what dispatch gave rank ${rank.idx} but received ${describe(handle)}`,
+    );
+  }
+  const parts = usableHandle(handle, name);
+  assertSameRank(rank, parts.rank, name);
+  return parts;
+}
 
 /** Bytes of a handle for `numTokens` tokens. */
 export function handleBytes(layout: HandleLayout, numRanks: number, numTokens: number): number {
@@ -47,8 +64,7 @@ export class Handle<S extends Spec = Spec> {
   /** Rows that this rank received; undefined where nobody waited for counts: from `enqueueDispatch`, or with `numWorstTokens`. */
   readonly numRecvTokens: number | undefined;
   readonly #parts: HandleParts;
-  readonly #numRecoveries: number;
-  #isDisposed = false;
+  readonly #life: HandleLife;
 
   static {
     usableHandle = (handle, name) => handle.#usable(name);
@@ -60,7 +76,7 @@ export class Handle<S extends Spec = Spec> {
     this.numTokens = parts.numTokens;
     this.numRecvTokens = parts.numRecvTokens;
     this.#parts = parts;
-    this.#numRecoveries = numRecoveries;
+    this.#life = new HandleLife(parts.block, numRecoveries);
   }
 
   /** i32 [ranks, ranks]: [i][j] is how many tokens ranks 0..i sent to rank j. */
@@ -103,11 +119,7 @@ export class Handle<S extends Spec = Spec> {
 
   /** Gives the memory back at once; calls that were enqueued before still see it. Safe to repeat. */
   dispose(): void {
-    const { block, rank } = this.#parts;
-    if (this.#isDisposed || block.owner !== undefined) return;
-    rank.group.refuseInCapture('dispose() of a handle');
-    this.#isDisposed = true;
-    block.free();
+    this.#life.dispose();
   }
 
   get #dims() {
@@ -119,21 +131,7 @@ export class Handle<S extends Spec = Spec> {
   }
 
   #usable(name: string): HandleParts {
-    const { rank, block } = this.#parts;
-    const { group } = rank;
-    group.assertOpen(name);
-    if (this.#isDisposed) {
-      throw new EpgenArgumentError(
-        `Expected ${name} to be a live handle but received one that was disposed`,
-      );
-    }
-    if (group.numRecoveries !== this.#numRecoveries) {
-      throw new EpgenStaleError(
-        `Expected ${name} to be live, but the group was recovered since its dispatch`,
-      );
-    }
-    block.owner?.assertLive(name);
-    group.capture?.use(this, block.owner, () => this.#usable(name));
+    this.#life.assertUsable(name);
     return this.#parts;
   }
 

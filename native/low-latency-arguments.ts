@@ -1,8 +1,8 @@
 // What low-latency dispatch and combine check alike.
-import type { ArenaBlock } from './arena-block.js';
 import { assertWritable, checkBoolean, checkInteger, checkShaped } from './arguments.js';
 import type { LowLatencyDimensions } from './dimensions.js';
 import { EpgenArgumentError, EpgenUnsupportedError } from './errors.js';
+import type { NamedStorage } from './pending-receive.js';
 import type { RankState } from './rank-state.js';
 
 /** What a spec with low-latency calls says about them. */
@@ -49,6 +49,16 @@ export function checkRecvHook(call: Call, path: string): boolean {
   );
 }
 
+/** Refuses memory that a call may not have any more by the time that its hook is called: the hook would be of no use then. */
+export function assertLasting(memory: readonly NamedStorage[]): void {
+  const view = memory.find(({ storage }) => storage.place !== undefined);
+  if (view === undefined) return;
+  throw new EpgenArgumentError(
+    `Expected ${view.name} to last until the hook is called but received a view of the window, whose memory goes to later calls`,
+    { hint: 'Give a tensor of rank.tensor, or make the call without returnRecvHook.' },
+  );
+}
+
 /** Refuses a number of tokens that is too large; says the way out. */
 export function assertLowLatencyTokens(
   name: string,
@@ -65,8 +75,8 @@ export function assertLowLatencyTokens(
 /** Something that a call adds to. */
 export interface Stats {
   readonly pointer: bigint | undefined;
-  /** The whole block of the arena that it is, if it is one. */
-  readonly block: ArenaBlock | undefined;
+  /** Its memory, if it is given. */
+  readonly memory: readonly NamedStorage[];
   /** Throws where it is not usable any more. */
   recheck(): void;
 }
@@ -89,7 +99,7 @@ function checkStats(
   wanted: Parameters<typeof checkShaped>[2],
 ): Stats {
   if (value === undefined || value === null) {
-    return { pointer: undefined, block: undefined, recheck: () => undefined };
+    return { pointer: undefined, memory: [], recheck: () => undefined };
   }
   const tensor = checkShaped(rank, value, wanted);
   assertWritable(tensor, wanted.name);
@@ -97,6 +107,6 @@ function checkStats(
     tensor.recheck();
     assertWritable(tensor, wanted.name);
   };
-  const { pointer, block } = tensor.storage;
-  return { pointer, block, recheck };
+  const { storage } = tensor;
+  return { pointer: storage.pointer, memory: [{ name: wanted.name, storage }], recheck };
 }

@@ -101,7 +101,7 @@ export type CheckedLowLatencyCombineCall<S extends Spec, C> = WithLowLatency<
     readonly topkWeights: CheckedTopkWeights<S, At<C, 'topkWeights'>>;
     /** What this rank's dispatch gave. */
     readonly handle: LowLatencyHandle<S>;
-    /** bf16 [tokens, hidden] for the sums. */
+    /** bf16 [tokens, hidden] for the sums, apart from what the call reads. */
     readonly out?: CheckedOut<S, At<C, 'out'>>;
   } & LowLatencyOptions &
     If<HasLowLatencyStats<S>, WaitStats> &

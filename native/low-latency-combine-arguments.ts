@@ -1,8 +1,6 @@
-import type { ArenaBlock } from './arena-block.js';
 import {
   assertCall,
   assertObject,
-  assertSameRank,
   assertWritable,
   type CheckedRows,
   type CheckedTensor,
@@ -10,9 +8,9 @@ import {
   checkShaped,
 } from './arguments.js';
 import { type CallOrder, checkOrder, ORDER_KEYS } from './call-order.js';
-import { describe } from './dtype.js';
 import { EpgenArgumentError } from './errors.js';
 import {
+  assertLasting,
   checkLowLatencyChannels,
   checkRecvHook,
   checkWaitStats,
@@ -20,11 +18,8 @@ import {
   lowLatencyOf,
   type Stats,
 } from './low-latency-arguments.js';
-import {
-  LowLatencyHandle,
-  type LowLatencyHandleParts,
-  usableLowLatencyHandle,
-} from './low-latency-handle.js';
+import { checkLowLatencyHandle, type LowLatencyHandleParts } from './low-latency-handle.js';
+import type { NamedStorage } from './pending-receive.js';
 import type { RankState } from './rank-state.js';
 import { builtArguments } from './spec-features.js';
 
@@ -44,10 +39,10 @@ export interface LowLatencyCombineArguments {
   readonly hasHook: boolean;
   readonly grid: number;
   readonly order: CallOrder;
+  /** What the receive reads and writes of the caller's. */
+  readonly memory: readonly NamedStorage[];
   /** Throws where the handle or a tensor is not usable any more. */
   recheck(): void;
-  /** The same, of what the receive uses and nothing has kept for it. */
-  recheckReceive(): void;
 }
 
 /** Checks a whole low-latency combine call. `path` leads to the call in messages, as `perRank[3].`. */
@@ -69,13 +64,13 @@ export function checkLowLatencyCombine(
   const out = checkOut(rank, handle, call.out, `${path}out`);
   const waitStats = checkWaitStats(rank, call.waitStats, `${path}waitStats`);
   const order = checkOrder(rank, call, path);
-  const recheckReceive = (isKept: (block: ArenaBlock | undefined) => boolean) => {
-    if (!isKept(topkWeights.storage.block)) topkWeights.recheck();
-    if (!isKept(waitStats.block)) waitStats.recheck();
-    if (out === undefined || isKept(out.storage.block)) return;
-    out.recheck();
-    assertWritable(out, `${path}out`);
-  };
+  const hasHook = checkRecvHook(call, path);
+  const memory = [
+    { name: `${path}topkWeights`, storage: topkWeights.storage },
+    ...(out === undefined ? [] : [{ name: `${path}out`, storage: out.storage }]),
+    ...waitStats.memory,
+  ];
+  if (hasHook) assertLasting(memory);
   return {
     lowLatency,
     handle,
@@ -83,37 +78,20 @@ export function checkLowLatencyCombine(
     topkWeights,
     out,
     waitStats,
-    hasHook: checkRecvHook(call, path),
+    hasHook,
     grid: checkLowLatencyChannels(rank, `${path}numChannels`, call.numChannels, {
       ...lowLatency,
       numTokens,
     }),
     order,
+    memory,
     recheck: () => {
       order.recheck();
       checkReceivedHandle(rank, given, `${path}handle`);
-      x.recheck();
-      recheckReceive(() => false);
+      for (const argument of [x, topkWeights, waitStats, out]) argument?.recheck();
+      if (out !== undefined) assertWritable(out, `${path}out`);
     },
-    recheckReceive: () => recheckReceive((block) => block !== undefined),
   };
-}
-
-/** Checks that a low-latency handle is usable on `rank`. */
-export function checkLowLatencyHandle(
-  rank: RankState,
-  handle: unknown,
-  name: string,
-): LowLatencyHandleParts {
-  rank.group.assertOpen();
-  if (!(handle instanceof LowLatencyHandle)) {
-    throw new EpgenArgumentError(
-      `Expected ${name} to be what lowLatencyDispatch gave rank ${rank.idx} but received ${describe(handle)}`,
-    );
-  }
-  const parts = usableLowLatencyHandle(handle, name);
-  assertSameRank(rank, parts.rank, name);
-  return parts;
 }
 
 function checkReceivedHandle(

@@ -3,13 +3,13 @@ import { ArenaBlock } from './arena-block.js';
 import type { Arrival } from './arrival.js';
 import type { Part } from './collective.js';
 import { DTYPES } from './dtype.js';
-import { EpgenArgumentError } from './errors.js';
 import { localGrid } from './local-grid.js';
 import {
   checkLowLatencyCombine,
   type LowLatencyCombineArguments,
 } from './low-latency-combine-arguments.js';
 import { nextLowLatencyOutputOffset } from './low-latency-output-window.js';
+import { assertApart, isInPlace } from './low-latency-overlaps.js';
 import type { LowLatencyCombined } from './low-latency-types.js';
 import { PendingReceive } from './pending-receive.js';
 import type { RankState } from './rank-state.js';
@@ -18,7 +18,6 @@ import { blockStorage, receivedStorage, type Storage } from './storage.js';
 import type { Resource } from './stream-order.js';
 import { createTensor } from './tensor.js';
 import { callsOf, freedByLowLatencyCombine, lowLatencyInputOf } from './window-resources.js';
-import type { WindowState } from './window-state.js';
 
 const OP = 'lowLatencyCombine';
 
@@ -36,6 +35,12 @@ interface Sum {
   readonly own: ArenaBlock | undefined;
   /** Where the sums go. */
   readonly out: Storage;
+}
+
+/** The sums on their way. An object of its own: what is read of it later refers to nothing else of the call. */
+interface Landing {
+  /** Undefined until the receive was enqueued. */
+  arrival: Arrival | undefined;
 }
 
 /** A low-latency combine. `path` leads to the call in messages, as `perRank[3].`. */
@@ -57,7 +62,8 @@ export function lowLatencyCombinePart(
       args.recheck();
       window.lowLatency.assertRoom('combine');
       window.lowLatency.assertCombinable(handle.block, `${path}handle`);
-      assertOwnBuffer(args, path);
+      if (isInPlace(args)) window.lowLatency.inputs.assertFor(handle.dispatchName, path);
+      assertApart(rank, args, path);
       own = args.out === undefined ? new ArenaBlock(rank, outBytes(rank, args)) : undefined;
     },
     cancel: () => own?.free(),
@@ -80,7 +86,7 @@ function sumOf(
     args,
     sequence: window.lowLatency.numCombines,
     inputOffset,
-    isInPlace: isAt(args.x.storage, window, inputOffset),
+    isInPlace: isInPlace(args),
     own,
     out,
   };
@@ -99,29 +105,24 @@ function launch(sum: Sum): LowLatencyCombined<Spec> {
     return enqueue(sum, hasHook ? 'send' : 'both');
   });
   const receive = hasHook
-    ? new PendingReceive(rank, { op: OP, sequence, handle: handle.block, others: memoryOf(sum) })
+    ? new PendingReceive(rank, {
+        ...{ op: OP, sequence, handle: handle.block, memory: args.memory },
+        others: [sum.own, order.callersStream],
+      })
     : undefined;
-  let arrival: Arrival | undefined = receive === undefined ? rank.follow(pending) : undefined;
+  const landing: Landing = {
+    arrival: receive === undefined ? rank.follow(pending) : undefined,
+  };
   // What a send alone is refused for, its receive is too.
   if (receive !== undefined) pending.catch(() => undefined);
   const hook = receive?.hook(() => {
-    args.recheckReceive();
-    arrival = rank.follow(enqueueReceive(sum));
+    landing.arrival = rank.follow(enqueueReceive(sum));
   });
-  const storage = receivedStorage(
-    sumStorage(sum, () => arrival),
-    receive,
-  );
+  const storage = receivedStorage(sumStorage(sum, landing), receive);
   const shape = [handle.numTokens, rank.group.dims.hidden] as const;
   if (receive !== undefined) window.lowLatency.addSend('combine', receive);
   window.lowLatency.countCombine();
   return { x: createTensor('bf16', shape, storage), event, hook: hook ?? null };
-}
-
-/** Blocks of the arena that the receive uses beside its handle. */
-function memoryOf({ args, own }: Sum): readonly (ArenaBlock | undefined)[] {
-  const { topkWeights, out, waitStats } = args;
-  return [own, topkWeights.storage.block, out?.storage.block, waitStats.block];
 }
 
 function enqueueReceive(sum: Sum): Promise<void> {
@@ -170,20 +171,6 @@ function stage({ rank, args, inputOffset }: Sum): void {
   rank.group.callSync((raw) => raw.llStage(rank.idx, call));
 }
 
-/** Refuses the window's buffer where it was taken for another handle: its rows lie elsewhere. */
-function assertOwnBuffer({ handle, x }: LowLatencyCombineArguments, path: string): void {
-  const { window } = handle;
-  if (!isAt(x.storage, window, nextLowLatencyOutputOffset(window))) return;
-  if (window.lowLatency.isOutputFor(handle)) return;
-  throw new EpgenArgumentError(
-    `Expected ${path}x to be the buffer of ${path}handle but received what rank.getNextLowLatencyCombineBuffer gave for another handle`,
-  );
-}
-
-function isAt({ place }: Storage, window: WindowState, offset: bigint): boolean {
-  return place?.window === window && place.offset === offset;
-}
-
 function sendReads({ rank, args, sequence }: Sum): Resource[] {
   const { window } = args.handle;
   return [...rank.resourcesAt(args.x.storage.pointer), lowLatencyInputOf(window, sequence)];
@@ -211,17 +198,28 @@ function receiveWrites({ rank, args, sequence, out }: Sum): Resource[] {
 }
 
 /** The memory of the sums. A tensor that the caller gave outlives the one that is given back. */
-function sumStorage({ args, out }: Sum, arrivalNow: () => Arrival | undefined): Storage {
+function sumStorage({ rank, args, out }: Sum, landing: Landing): Storage {
   const given = args.out;
+  const assertNotLost = (name: string) => landing.arrival?.assertNotLost(name);
+  if (given === undefined) {
+    const assertLive = (name: string) => {
+      out.assertLive(name);
+      assertNotLost(name);
+    };
+    return { ...out, assertLive, assertNotLost };
+  }
+  // What lies there is the graph's only once a replay has brought it, though the memory is not.
+  const graph = rank.group.capture?.memory;
   return {
     ...out,
     assertLive: (name) => {
-      if (given === undefined) out.assertLive(name);
-      else given.recheck();
-      arrivalNow()?.assertNotLost(name);
+      given.recheck();
+      graph?.assertLive(name);
+      assertNotLost(name);
     },
-    assertNotLost: (name) => arrivalNow()?.assertNotLost(name),
-    ...(given === undefined ? {} : { release: () => undefined }),
+    assertNotLost,
+    release: () => undefined,
+    owner: graph ?? out.owner,
   };
 }
 

@@ -2,6 +2,7 @@ import { assertAsMany, assertCall, assertObject, checkRows } from './arguments.j
 import { type CallOrder, checkOrder, checkWindow, ORDER_KEYS } from './call-order.js';
 import { assertOutlivesLowLatency } from './dispatch-input.js';
 import {
+  assertLasting,
   assertLowLatencyTokens,
   checkCumulativeStats,
   checkLowLatencyChannels,
@@ -11,6 +12,7 @@ import {
   lowLatencyOf,
   type Stats,
 } from './low-latency-arguments.js';
+import type { NamedStorage } from './pending-receive.js';
 import type { RankState } from './rank-state.js';
 import { builtArguments } from './spec-features.js';
 import type { WindowState } from './window-state.js';
@@ -25,6 +27,8 @@ export interface LowLatencyDispatchArguments {
   readonly pointers: { readonly x: bigint; readonly topkIdx: bigint };
   readonly expertStats: Stats;
   readonly waitStats: Stats;
+  /** What the receive adds to. */
+  readonly memory: readonly NamedStorage[];
   /** Whether the receive is left to a hook. */
   readonly hasHook: boolean;
   readonly grid: number;
@@ -63,6 +67,9 @@ export function checkLowLatencyDispatch(
   assertAsMany('rows', { name: `${path}topkIdx`, size: topkIdx.numRows }, rows);
   const expertStats = checkCumulativeStats(rank, call.cumulativeStats, `${path}cumulativeStats`);
   const waitStats = checkWaitStats(rank, call.waitStats, `${path}waitStats`);
+  const memory = [...expertStats.memory, ...waitStats.memory];
+  const hasHook = checkRecvHook(call, path);
+  if (hasHook) assertLasting(memory);
   const pointers = { x: x.storage.pointer, topkIdx: topkIdx.storage.pointer };
   const window = checkWindow(rank, `${path}window`, call.window);
   const order = checkOrder(rank, call, path);
@@ -72,7 +79,8 @@ export function checkLowLatencyDispatch(
     pointers,
     expertStats,
     waitStats,
-    hasHook: checkRecvHook(call, path),
+    memory,
+    hasHook,
     grid: checkLowLatencyChannels(rank, `${path}numChannels`, call.numChannels, {
       ...lowLatency,
       numTokens: x.numRows,

@@ -10,10 +10,10 @@ import {
   lowLatencyHandleBytes,
   lowLatencyHandleLayout,
 } from './low-latency-handle.js';
-import { lowLatencyReceiveWindow } from './low-latency-receive-window.js';
 import type { LowLatencyReceived } from './low-latency-types.js';
 import { PendingReceive } from './pending-receive.js';
 import type { RankState } from './rank-state.js';
+import { lowLatencyReceiveWindow } from './receive-window.js';
 import type { Spec } from './spec-types.js';
 import { handleStorage, receivedStorage } from './storage.js';
 import type { Access, Resource } from './stream-order.js';
@@ -73,9 +73,10 @@ function launch(
   const { event } = order.perform(window, access, () => {
     rank.group.callSync((raw) => raw.llDispatch(rank.idx, rawCall(args, handle, phases)));
   });
-  const others = [args.expertStats.block, args.waitStats.block];
+  const { memory } = args;
+  const others = [order.callersStream];
   const receive = args.hasHook
-    ? new PendingReceive(rank, { op: OP, sequence, handle, others })
+    ? new PendingReceive(rank, { op: OP, sequence, handle, memory, others })
     : undefined;
   const { numRecoveries } = rank.group;
   const delivery = { rank, args, handle, numRecoveries, sequence, receive };
@@ -90,10 +91,6 @@ function hookOf({ rank, args, handle, sequence, receive }: Delivery): (() => voi
   if (receive === undefined) return null;
   const { window, order } = args;
   return receive.hook(() => {
-    for (const stats of [args.expertStats, args.waitStats]) {
-      // A block of the arena was kept.
-      if (stats.block === undefined) stats.recheck();
-    }
     const access = () => ({
       reads: [],
       writes: [
@@ -164,7 +161,7 @@ function resultOf(delivery: Delivery): Readonly<Record<string, unknown>> {
   const { rank, args, handle, numRecoveries, sequence, receive } = delivery;
   const { hidden, numLocalExperts } = rank.group.dims;
   const { lowLatency, window } = args;
-  const view = lowLatencyReceiveWindow(window, { sequence, numRecoveries, receive });
+  const view = lowLatencyReceiveWindow(window, { sequence, numRecoveries }, receive);
   const rows = [numLocalExperts, lowLatency.maxRecvTokens] as const;
   const counts = handleStorage(
     handle,

@@ -1,5 +1,8 @@
 import type { ArenaBlock } from './arena-block.js';
-import { EpgenArgumentError, EpgenStaleError } from './errors.js';
+import { assertSameRank } from './arguments.js';
+import { describe } from './dtype.js';
+import { EpgenArgumentError } from './errors.js';
+import { HandleLife } from './handle-life.js';
 import type { PendingReceive } from './pending-receive.js';
 import type { RankState } from './rank-state.js';
 import type { LowLatencyHandleLayout, Spec } from './spec-types.js';
@@ -21,15 +24,30 @@ export interface LowLatencyHandleParts {
   readonly receive: PendingReceive | undefined;
 }
 
-/** A handle's parts once it is known to be usable. Friends of the class call these; the package does not export them. */
-export let usableLowLatencyHandle: (
-  handle: LowLatencyHandle,
-  name: string,
-) => LowLatencyHandleParts;
+/** A handle's parts once it is known to be usable. */
+let usableLowLatencyHandle: (handle: LowLatencyHandle, name: string) => LowLatencyHandleParts;
+/** Friends of the class call it; the package does not export it. */
 export let createLowLatencyHandle: <S extends Spec>(
   parts: LowLatencyHandleParts,
   numRecoveries: number,
 ) => LowLatencyHandle<S>;
+
+/** Checks that a low-latency handle is usable on `rank`. */
+export function checkLowLatencyHandle(
+  rank: RankState,
+  handle: unknown,
+  name: string,
+): LowLatencyHandleParts {
+  rank.group.assertOpen();
+  if (!(handle instanceof LowLatencyHandle)) {
+    throw new EpgenArgumentError(
+      `Expected ${name} to be what lowLatencyDispatch gave rank ${rank.idx} but received ${describe(handle)}`,
+    );
+  }
+  const parts = usableLowLatencyHandle(handle, name);
+  assertSameRank(rank, parts.rank, name);
+  return parts;
+}
 
 /** The layout of a module's low-latency handles. */
 export function lowLatencyHandleLayout({ group }: RankState): LowLatencyHandleLayout {
@@ -56,8 +74,7 @@ export class LowLatencyHandle<S extends Spec = Spec> {
   /** Tokens that this rank sent. */
   readonly numTokens: number;
   readonly #parts: LowLatencyHandleParts;
-  readonly #numRecoveries: number;
-  #isDisposed = false;
+  readonly #life: HandleLife;
 
   static {
     usableLowLatencyHandle = (handle, name) => handle.#usable(name);
@@ -68,7 +85,7 @@ export class LowLatencyHandle<S extends Spec = Spec> {
     this.spec = parts.rank.group.description.spec.name;
     this.numTokens = parts.numTokens;
     this.#parts = parts;
-    this.#numRecoveries = numRecoveries;
+    this.#life = new HandleLife(parts.block, numRecoveries);
   }
 
   /** i32 [experts / ranks]: how many rows of each local expert arrived. */
@@ -112,11 +129,7 @@ export class LowLatencyHandle<S extends Spec = Spec> {
 
   /** Gives the memory back as soon as no hook needs it; calls that were enqueued before still see it. Safe to repeat. */
   dispose(): void {
-    const { block, rank } = this.#parts;
-    if (this.#isDisposed || block.owner !== undefined) return;
-    rank.group.refuseInCapture('dispose() of a handle');
-    this.#isDisposed = true;
-    block.free();
+    this.#life.dispose();
   }
 
   get #dims() {
@@ -124,21 +137,7 @@ export class LowLatencyHandle<S extends Spec = Spec> {
   }
 
   #usable(name: string): LowLatencyHandleParts {
-    const { rank, block } = this.#parts;
-    const { group } = rank;
-    group.assertOpen(name);
-    if (this.#isDisposed) {
-      throw new EpgenArgumentError(
-        `Expected ${name} to be a live handle but received one that was disposed`,
-      );
-    }
-    if (group.numRecoveries !== this.#numRecoveries) {
-      throw new EpgenStaleError(
-        `Expected ${name} to be live, but the group was recovered since its dispatch`,
-      );
-    }
-    block.owner?.assertLive(name);
-    group.capture?.use(this, block.owner, () => this.#usable(name));
+    this.#life.assertUsable(name);
     return this.#parts;
   }
 

@@ -1,17 +1,23 @@
 import { EpgenUnsupportedError } from './errors.js';
 import type { LowLatency } from './low-latency-arguments.js';
 import type { LowLatencyHandleParts } from './low-latency-handle.js';
+import type { Region } from './spec-types.js';
 import { windowStorage } from './storage.js';
 import { createTensor, type Tensor } from './tensor.js';
 import type { WindowState } from './window-state.js';
 
-/** Where the input of a window's next low-latency combine starts in it. */
-export function nextLowLatencyOutputOffset({ rank, lowLatency }: WindowState): bigint {
+/** Where the inputs of a window's low-latency combines lie. */
+export function lowLatencyOutputRegion({ rank }: WindowState): Region {
   const { spec, sizes } = rank.group.description;
   const { llOutput } = sizes.regions;
   if (llOutput === undefined) throw new Error(`${spec.name} has no region llOutput`);
-  const { offset, stride, numBuffers } = llOutput;
-  return BigInt(offset + (lowLatency.numCombines % numBuffers) * stride);
+  return llOutput;
+}
+
+/** Where the input of a window's next low-latency combine starts in it. */
+export function nextLowLatencyOutputOffset(window: WindowState): bigint {
+  const { offset, stride, numBuffers } = lowLatencyOutputRegion(window);
+  return BigInt(offset + (window.lowLatency.numCombines % numBuffers) * stride);
 }
 
 /**
@@ -19,10 +25,9 @@ export function nextLowLatencyOutputOffset({ rank, lowLatency }: WindowState): b
  * buffer. Refused while peers may still be reading what was there.
  */
 export function claimLowLatencyOutput(
-  holder: LowLatencyHandleParts,
+  { rank, window, dispatchName }: LowLatencyHandleParts,
   { combineDtype, maxRecvTokens }: LowLatency,
 ): Tensor<'bf16', readonly [number, number, number]> {
-  const { rank, window } = holder;
   const { numRecoveries, dims, description } = rank.group;
   if (combineDtype !== 'bf16') {
     throw new EpgenUnsupportedError(
@@ -30,26 +35,9 @@ export function claimLowLatencyOutput(
       { hint: "Give lowLatencyCombine any other tensor, or set ll.combineDtype to 'bf16'." },
     );
   }
-  const { lowLatency } = window;
-  lowLatency.assertRoom('combine');
-  lowLatency.claimOutput(holder);
-  const claimNow = () => ({
-    numCombines: lowLatency.numCombines,
-    number: lowLatency.numOutputClaims,
-  });
-  let claim = claimNow();
-  rank.group.capture?.onReplay(() => {
-    claim = claimNow();
-  });
+  window.lowLatency.assertRoom('combine');
+  const staleReason = window.lowLatency.inputs.claim(dispatchName);
   const offset = nextLowLatencyOutputOffset(window);
-  const storage = windowStorage(window, offset, numRecoveries, () => {
-    if (lowLatency.numCombines !== claim.numCombines) {
-      return `a low-latency combine was enqueued on rank ${rank.idx} since: take rank.getNextLowLatencyCombineBuffer(handle) again`;
-    }
-    if (lowLatency.numOutputClaims !== claim.number) {
-      return `rank.getNextLowLatencyCombineBuffer was called for another handle on rank ${rank.idx} since, and both share one buffer`;
-    }
-    return undefined;
-  });
+  const storage = windowStorage(window, offset, numRecoveries, staleReason);
   return createTensor('bf16', [dims.numLocalExperts, maxRecvTokens, dims.hidden], storage);
 }

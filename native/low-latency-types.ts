@@ -1,5 +1,5 @@
 // What low-latency calls take and give; what a spec lacks is absent from them.
-import type { ChannelOptions } from './call-types.js';
+import type { OrderOptions } from './call-types.js';
 import type { Event } from './event.js';
 import type { LowLatencyHandle } from './low-latency-handle.js';
 import type { If } from './payload-types.js';
@@ -18,10 +18,16 @@ export type HasLowLatencyStats<S extends Spec> = Section<S>['stats'];
 export type RecvHook = () => void;
 
 /** How a low-latency call runs. */
-export interface LowLatencyOptions extends ChannelOptions {
+export interface LowLatencyOptions extends OrderOptions {
   /**
-   * Only sends, and gives a hook that enqueues the receive: no SM is held between. What the call brings is refused before
-   * its hook was called, and so is a call more than `ll.inFlight` later. Not with `asyncFinish`. Default: false.
+   * How many of the spec's low-latency channels run at once, 1 to all of them: on cuda as many SMs. The result does not
+   * depend on it. Default on cuda: one for each token, no fewer than ranks; at most 2 on cpu.
+   */
+  readonly numChannels?: number | undefined;
+  /**
+   * Only sends, and gives a hook that enqueues the receive: no SM is held between. Before its hook was called, the tensors of
+   * the result are refused, and so is the call of its kind `ll.inFlight` later; a combine's `out` itself is not guarded. Not
+   * with `asyncFinish`. Default: false.
    */
   readonly returnRecvHook?: boolean | undefined;
 }
@@ -113,7 +119,7 @@ export type LowLatencyCombineCall<S extends Spec> = {
   readonly topkWeights: Tensor<'f32', readonly [number, S['topk']]>;
   /** What this rank's dispatch gave. */
   readonly handle: LowLatencyHandle<S>;
-  /** bf16 [tokens, hidden] for the sums. Default: memory of their own. */
+  /** bf16 [tokens, hidden] for the sums, apart from what the call reads. Default: memory of their own. */
   readonly out?: LowLatencySums<S> | null | undefined;
 } & LowLatencyOptions &
   If<HasLowLatencyStats<S>, WaitStats>;
@@ -125,7 +131,7 @@ export interface LowLatencyCombined<
 > {
   /**
    * bf16 [tokens, hidden]: each token's rows times their weights, added in the order of k, in f32, rounded once; 0 where it
-   * went nowhere. Lies in `out`, where the call gave one, and lives as long.
+   * went nowhere. Lies in `out`, where the call gave one, and lives as long: `out` itself tells nobody whether they came.
    */
   readonly x: LowLatencySums<S>;
   /** Of `asyncFinish`: when the sums are there. Null without it. */

@@ -1,7 +1,8 @@
 import type { ArenaBlock } from './arena-block.js';
-import { CallCounts } from './call-counts.js';
+import { BufferClaims } from './buffer-claims.js';
+import { CallCounts, type NumCalls } from './call-counts.js';
 import { EpgenArgumentError } from './errors.js';
-import type { PendingReceive } from './pending-receive.js';
+import { HOOK_HINT, type PendingReceive } from './pending-receive.js';
 import type { RankState } from './rank-state.js';
 
 type Kind = 'dispatch' | 'combine';
@@ -18,6 +19,11 @@ const NO_SENDS: Sends = { dispatch: [], combine: [] };
 
 /** A window's low-latency calls: how many there were, and whose hooks were not called yet. */
 export class LowLatencyWindow extends CallCounts {
+  /** Who has the input buffer of the next low-latency combine. */
+  readonly inputs = new BufferClaims(this, {
+    method: 'rank.getNextLowLatencyCombineBuffer',
+    aCombine: 'a low-latency combine',
+  });
   readonly #windowIdx: number;
   #sends = NO_SENDS;
   /** Where the capture of the moment began. */
@@ -56,20 +62,23 @@ export class LowLatencyWindow extends CallCounts {
       if (!other) return;
       throw new EpgenArgumentError(
         `Expected ${name} to have no combine in flight, but one of it was not received: call its hook first`,
+        { hint: HOOK_HINT },
       );
     };
     check();
     this.rank.group.capture?.use({}, undefined, check);
   }
 
-  override goAhead(numDispatches: number, numCombines: number): () => void {
-    const back = super.goAhead(numDispatches, numCombines);
+  override goAhead(ahead: NumCalls): () => void {
+    const back = super.goAhead(ahead);
+    const claimsBack = this.inputs.setAside();
     const sends = this.#sends;
     // Calls that were made before matter to replays, not to what is only captured.
     this.#sends = NO_SENDS;
     this.#first = { dispatch: this.numDispatches, combine: this.numCombines };
     return () => {
       this.#sends = sends;
+      claimsBack();
       back();
     };
   }
@@ -83,7 +92,9 @@ export class LowLatencyWindow extends CallCounts {
     const calls = inFlight === 1 ? kind : PLURALS[kind];
     throw new EpgenArgumentError(
       `Expected at most ${inFlight} low-latency ${calls} in flight on rank ${idx}${where} (ll.inFlight), but the hook of number ${oldest.sequence + 1} was not called before number ${sequence + 1}`,
-      { hint: 'Call that hook first, or raise ll.inFlight in the spec and build again.' },
+      {
+        hint: `Call that hook first, or raise ll.inFlight in the spec and build again. ${HOOK_HINT}`,
+      },
     );
   }
 

@@ -24,25 +24,11 @@ function nextOffset(window: WindowState, { offset, stride, numBuffers }: Region)
 
 /** A view of the next combine's input buffer; stale once that combine is enqueued, or another handle claims the buffer. */
 export function claimOutput(
-  holder: HandleParts,
+  { rank, window, dispatchName }: HandleParts,
   numRows: number,
 ): Tensor<Spec['combineDtype'], readonly [number, number]> {
-  const { rank, window } = holder;
   const { numRecoveries, dims, description } = rank.group;
-  window.claimOutput(holder);
-  const claimNow = () => ({ numCombines: window.numCombines, number: window.numOutputClaims });
-  let claim = claimNow();
-  rank.group.capture?.onReplay(() => {
-    claim = claimNow();
-  });
-  const storage = windowStorage(window, nextOutputOffset(window), numRecoveries, () => {
-    if (window.numCombines !== claim.numCombines) {
-      return `a combine was enqueued on rank ${rank.idx} since: take rank.combineInput(handle) again`;
-    }
-    if (window.numOutputClaims !== claim.number) {
-      return `rank.combineInput was called for another handle on rank ${rank.idx} since, and both share one buffer`;
-    }
-    return undefined;
-  });
+  const staleReason = window.inputs.claim(dispatchName);
+  const storage = windowStorage(window, nextOutputOffset(window), numRecoveries, staleReason);
   return createTensor(description.spec.combineDtype, [numRows, dims.hidden], storage);
 }

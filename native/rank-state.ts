@@ -3,6 +3,7 @@ import { Arrival } from './arrival.js';
 import { EpgenArgumentError } from './errors.js';
 import { NUMBERS_PER_WINDOW, type Place } from './graph-place.js';
 import type { GroupState } from './group-state.js';
+import type { Kept } from './keepers.js';
 import { isEarlierCallError } from './raw-errors.js';
 import { MAIN_STREAM, type Resource, StreamOrder } from './stream-order.js';
 import { windowResource } from './window-resources.js';
@@ -22,7 +23,7 @@ export class RankState {
   #recovery = 0;
   #keptError: unknown;
   /** Each with what it goes back with; weak, so that it does go. */
-  readonly #allocations = new Map<Allocation, WeakRef<object>>();
+  readonly #allocations = new Map<Allocation, WeakRef<Kept>>();
 
   constructor(group: GroupState, idx: number) {
     this.group = group;
@@ -47,7 +48,7 @@ export class RankState {
   }
 
   /** A range of this rank's arena, for `holder`. */
-  allocate(numBytes: number, holder: object): Allocation {
+  allocate(numBytes: number, holder: Kept): Allocation {
     const pointer = this.#tryToAllocate(numBytes) ?? this.#allocateAfterCollection(numBytes);
     const allocation = { pointer, numBytes, isFreed: false };
     this.#allocations.set(allocation, new WeakRef(holder));
@@ -77,6 +78,12 @@ export class RankState {
       if (isWithin(pointer, numBytes, allocation)) return allocation;
     }
     return undefined;
+  }
+
+  /** What gives memory of the arena back, with all that it lies in. */
+  holderAt(pointer: bigint): Kept | undefined {
+    const allocation = this.allocationAt(pointer, 1);
+    return allocation && this.#allocations.get(allocation)?.deref();
   }
 
   /** Why the rank's calls can't use memory; undefined where they can. */

@@ -4,7 +4,6 @@ import type { CheckedDispatchCall, CheckedTopkIdx, ReceivedFrom } from './call-c
 import type { DispatchLayout } from './call-types.js';
 import { launchOne } from './collective.js';
 import { combinedWhenDone, combinePart } from './combine.js';
-import { checkHandle } from './combine-arguments.js';
 import type { CheckedCombineCall, Combined, CombineRows, CombineWeights } from './combine-types.js';
 import { dispatchPart } from './dispatch.js';
 import { dispatchLayout } from './dispatch-layout.js';
@@ -13,7 +12,7 @@ import { EpgenArgumentError } from './errors.js';
 import { createEvent, type Event, usableEvent } from './event.js';
 import { expertMajor } from './expert-major.js';
 import type { ExpertMajor, ExpertMajorInput, ExpertMajorOptions } from './expert-major-types.js';
-import type { Handle } from './handle.js';
+import { checkHandle, type Handle } from './handle.js';
 import { lowLatencyOf } from './low-latency-arguments.js';
 import type {
   CheckedLowLatencyCombineCall,
@@ -22,9 +21,8 @@ import type {
   LowLatencyReceivedFrom,
 } from './low-latency-checks.js';
 import { lowLatencyCombinePart } from './low-latency-combine.js';
-import { checkLowLatencyHandle } from './low-latency-combine-arguments.js';
 import { lowLatencyDispatchPart } from './low-latency-dispatch.js';
-import type { LowLatencyHandle } from './low-latency-handle.js';
+import { checkLowLatencyHandle, type LowLatencyHandle } from './low-latency-handle.js';
 import { claimLowLatencyOutput } from './low-latency-output-window.js';
 import type { LowLatencyOutputs } from './low-latency-types.js';
 import { claimOutput } from './output-window.js';
@@ -146,7 +144,7 @@ export class Rank<S extends Spec = Spec> {
    * expert index out of range, which the device finds), `EpgenTimeoutError`, or `EPGEN_ABORTED` after an earlier failure.
    */
   async dispatch<const C>(call: C & CheckedDispatchCall<S, C>): Promise<ReceivedFrom<S, C>> {
-    this.#state.group.refuseInCapture('rank.dispatch');
+    this.#begin('dispatch', 'enqueueDispatch');
     return (await launchOne(dispatchPart(this.#state, call))) as ReceivedFrom<S, C>;
   }
 
@@ -159,7 +157,7 @@ export class Rank<S extends Spec = Spec> {
     W extends AnyTensor = CombineWeights<S>,
     B extends AnyTensor = CombineRows<S>,
   >(call: CheckedCombineCall<S, X, W, B>): Promise<Combined<S>> {
-    this.#state.group.refuseInCapture('rank.combine');
+    this.#begin('combine', 'enqueueCombine');
     const launched = launchOne(combinePart(this.#state, call));
     return (await combinedWhenDone(launched)) as Combined<S>;
   }
@@ -189,7 +187,7 @@ export class Rank<S extends Spec = Spec> {
   lowLatencyDispatch<const C>(
     call: C & CheckedLowLatencyDispatchCall<S, C>,
   ): LowLatencyReceivedFrom<S, C> {
-    this.#state.group.refuseInCapture('rank.lowLatencyDispatch');
+    this.#begin('lowLatencyDispatch', 'lowLatencyDispatch');
     const received: unknown = launchOne(lowLatencyDispatchPart(this.#state, call));
     return received as LowLatencyReceivedFrom<S, C>;
   }
@@ -201,7 +199,7 @@ export class Rank<S extends Spec = Spec> {
   lowLatencyCombine<const C>(
     call: C & CheckedLowLatencyCombineCall<S, C>,
   ): LowLatencyCombinedFrom<S, C> {
-    this.#state.group.refuseInCapture('rank.lowLatencyCombine');
+    this.#begin('lowLatencyCombine', 'lowLatencyCombine');
     const combined: unknown = launchOne(lowLatencyCombinePart(this.#state, call));
     return combined as LowLatencyCombinedFrom<S, C>;
   }
@@ -224,5 +222,15 @@ export class Rank<S extends Spec = Spec> {
     readonly topkIdx: CheckedTopkIdx<S, I>;
   }): Promise<DispatchLayout> {
     return dispatchLayout(this.#state, call);
+  }
+
+  /** A collective call of this rank alone begins; a graph takes the method of the group. */
+  #begin(method: string, ofGroup: string): void {
+    const { group } = this.#state;
+    group.assertUsable();
+    group.refuseInCapture(
+      `rank.${method}`,
+      `Use group.${ofGroup}: a graph holds the calls of all ranks, and they return at once.`,
+    );
   }
 }

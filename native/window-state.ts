@@ -1,3 +1,4 @@
+import { BufferClaims } from './buffer-claims.js';
 import { CallCounts } from './call-counts.js';
 import { NUMBERS_PER_WINDOW, type Place } from './graph-place.js';
 import { LowLatencyWindow } from './low-latency-window.js';
@@ -7,6 +8,11 @@ import type { RankState } from './rank-state.js';
 export class WindowState extends CallCounts {
   readonly idx: number;
   readonly base: bigint;
+  /** Who has the input buffer of the next combine. */
+  readonly inputs = new BufferClaims(this, {
+    method: 'rank.combineInput',
+    aCombine: 'a combine',
+  });
   /** What is counted of low-latency calls. */
   readonly lowLatency: LowLatencyWindow;
 
@@ -27,11 +33,13 @@ export class WindowState extends CallCounts {
 
   /** For a capture: as if it had come further by `ahead`, until what this gives is called. */
   goAheadBy([dispatches = 0, combines = 0, llDispatches = 0, llCombines = 0]: Place): () => void {
-    const back = this.goAhead(dispatches, combines);
-    const lowLatencyBack = this.lowLatency.goAhead(llDispatches, llCombines);
+    const backs = [
+      this.goAhead({ dispatches, combines }),
+      this.inputs.setAside(),
+      this.lowLatency.goAhead({ dispatches: llDispatches, combines: llCombines }),
+    ];
     return () => {
-      lowLatencyBack();
-      back();
+      for (const back of backs) back();
     };
   }
 }

@@ -12,6 +12,7 @@ namespace epgen::addon {
 Napi::Function GroupObject::define(Napi::Env env) {
     return DefineClass(env, "RawGroup",
                        {
+                           InstanceMethod<&GroupObject::assert_usable>("assertUsable"),
                            InstanceMethod<&GroupObject::alloc>("alloc"),
                            InstanceMethod<&GroupObject::free>("free"),
                            InstanceMethod<&GroupObject::collect_garbage>("collectGarbage"),
@@ -113,6 +114,12 @@ void GroupObject::settle(Napi::Env env, uint64_t id, Outcome outcome) {
     if (!pending_.empty()) return;
     mailbox_->keep_alive(env, false);
     Unref();
+}
+
+// void Group::require_usable()
+// assertUsable(): void
+void GroupObject::assert_usable(const Napi::CallbackInfo& info) {
+    throwing_js(info.Env(), "ask whether the group is usable", [&] { group_->require_usable(); });
 }
 
 // uint64_t Group::allocate(uint32_t rank_idx, uint64_t num_bytes)

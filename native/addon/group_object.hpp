@@ -24,6 +24,7 @@ public:
     ~GroupObject() override;
 
 private:
+    void assert_usable(const Napi::CallbackInfo& info);
     Napi::Value alloc(const Napi::CallbackInfo& info);
     void free(const Napi::CallbackInfo& info);
     void collect_garbage(const Napi::CallbackInfo& info);

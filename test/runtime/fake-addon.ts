@@ -121,6 +121,8 @@ export class FakeRawGroup implements RawGroup {
   /** What a write rejects with after it has written. */
   writeError: Error | undefined;
   resetEpochs: number[] = [];
+  /** Why calls are refused, as where the group gave up; `reset` ends it. */
+  refusalOfCalls: Error | undefined;
   /** What a dispatch resolves to. */
   counts: (rank: number) => Promise<RawCounts> = async () => ({
     numRecvTokens: 3,
@@ -136,6 +138,10 @@ export class FakeRawGroup implements RawGroup {
   readonly #memory: readonly Uint8Array[] = [0, 1].map(() => new Uint8Array(1 << 20));
   #next = 8192n;
   #numEvents = 0;
+
+  assertUsable(): void {
+    if (this.refusalOfCalls !== undefined) throw this.refusalOfCalls;
+  }
 
   alloc(rank: number, bytes: number): bigint {
     if (bytes > this.arenaLeft) throw rawError('EPGEN_ARGUMENT', `arena of rank ${rank} is full`);
@@ -275,6 +281,7 @@ export class FakeRawGroup implements RawGroup {
 
   async reset(epoch: number): Promise<void> {
     this.resetEpochs.push(epoch);
+    this.refusalOfCalls = undefined;
   }
 
   counters() {

@@ -1,5 +1,6 @@
 import { EpgenArgumentError, EpgenError, EpgenStaleError, EpgenTimeoutError } from 'epgen/runtime';
 import { describe, expect, it } from 'vitest';
+import { timeoutMessage } from '../../native/timeout-message.js';
 import { dispatchBoth, dispatchCall, openFake, rankAt, rawError } from './fake-addon.js';
 
 describe('call order', () => {
@@ -119,6 +120,28 @@ describe('errors of the addon', () => {
       cause: { code: 'EPGEN_TIMEOUT' },
     });
   });
+
+  it.each(['lowLatencyDispatch', 'lowLatencyCombine'])(
+    'tells to call %s, which is no promise, on all ranks before reading',
+    (op) => {
+      const detail = {
+        ...({ kind: 'timeout', waitedMs: 250, idleRanks: [1, 2] } as const),
+        records: [
+          {
+            ...{ op, phase: 'ready', rank: 0, peer: 1, channel: -1, epoch: 3 },
+            ...({ expected: 3, seen: 2, reason: 'deadline' } as const),
+          },
+        ],
+      };
+      expect(timeoutMessage(detail, 3).split('\n')).toEqual([
+        `${op} was given up after 250 ms:`,
+        `  rank 0 waited in ${op} for ready of rank 1 (call 3): expected 3, saw 2`,
+        `Ranks 1, 2 never called ${op}. All 3 ranks must call before what any of them gives is read:`,
+        `  group.${op}([...]), with one call per rank, or`,
+        `  group.ranks.map((rank) => rank.${op}(...))`,
+      ]);
+    },
+  );
 
   it('does not teach calling where every rank called', async () => {
     const { group, raw } = openFake();

@@ -1,74 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import type { RawLlCombineCall, RawLlDispatchCall } from '../../native/addon-types.js';
-import { createGroup, type Group } from '../../native/group.js';
+import { createGroup } from '../../native/group.js';
 import { GroupState } from '../../native/group-state.js';
-import { description, FakeRawGroup, openFakeOf, rawError, spec } from './fake-addon.js';
+import { FakeRawGroup, rawError } from './fake-addon.js';
+import { call, low, module, open, sums } from './low-latency-fake.js';
 
 // What the addon hears of low-latency calls, on which streams, and where results lie.
-
-const region = (offset: number, bytes: number) => ({
-  offset,
-  bytes,
-  stride: bytes,
-  numBuffers: 4,
-});
-
-const low = {
-  ...spec,
-  name: 'ep2_h16_low',
-  ll: {
-    maxTokensPerRank: 4,
-    inFlight: 2,
-    credit: false,
-    dtype: 'bf16',
-    scaleDtype: 'f32',
-    scaleLayout: 'row',
-    roundScales: false,
-    stats: true,
-    combineDtype: 'bf16',
-  },
-  channels: { ...spec.channels, ll: 3 },
-} as const;
-
-const module = {
-  ...description,
-  spec: low,
-  sizes: {
-    ...description.sizes,
-    regions: {
-      ...description.sizes.regions,
-      output: { ...description.sizes.regions.output, bytes: 128, stride: 128 },
-      llRecvX: region(3840, 512),
-      llRecvSrcIdx: region(5888, 64),
-      llOutput: region(6144, 512),
-    },
-  },
-  llHandle: {
-    headerBytes: 256,
-    fields: { dispatchEpoch: 0, combineEpoch: 4, numTokensPerExpert: 64, layoutRange: 128 },
-  },
-} as const;
-
-type Low = Group<typeof low>;
-
-const open = (numWindows = 1) => openFakeOf<typeof low>(module, numWindows);
-
-function call(group: Low, r: number, numTokens = 1) {
-  const rank = group.ranks[r]!;
-  return {
-    x: rank.tensor('bf16', [numTokens, 16]),
-    topkIdx: rank.tensor('i64', [numTokens, 2]),
-  };
-}
-
-function sums(group: Low, r: number, handle: ReturnType<Low['lowLatencyDispatch']>[0]['handle']) {
-  const rank = group.ranks[r]!;
-  return {
-    x: rank.tensor('bf16', [2, 8, 16]),
-    topkWeights: rank.tensor('f32', [handle.numTokens, 2]),
-    handle,
-  };
-}
 
 /** What rank 0 launched since the last time. */
 function launchesOf(raw: FakeRawGroup) {

@@ -265,6 +265,28 @@ describe('a combine is refused, with nothing launched on any rank:', () => {
     );
   });
 
+  test('an out over rows that peers read in place; into memory of its own it goes', async () => {
+    const calls = combineCalls();
+    const views = calls.map(({ handle }, r) =>
+      rankOf(r).getNextLowLatencyCombineBuffer(handle as never),
+    );
+    await Promise.all(
+      views.map((view) => view.copyFrom(new Uint16Array(2 * 10 * 128).fill(0x3f80))),
+    );
+    const withOut = (out: (r: number) => unknown) =>
+      calls.map((call, r) => ({ ...call, x: views[r], out: out(r) })) as never;
+    const over = (r: number) => rankOf(r).tensorFromPointer('bf16', [2, 128], views[r]!.pointer);
+    expectRefusal(
+      () => group.lowLatencyCombine(withOut(over)),
+      'Expected perRank[0].out to lie apart from perRank[0].x, which the call reads, but they overlap',
+    );
+    const combined = group.lowLatencyCombine(
+      withOut((r) => rankOf(r).tensor('bf16', [2, shape.hidden])),
+    );
+    const wanted = Float32Array.from({ length: 256 }, (_, i) => (i < 128 ? 3 : 7));
+    for (const { x } of combined) expect(await x.toFloat32()).toEqual(wanted);
+  });
+
   test('the buffer of the combine before, or one that another handle has claimed', () => {
     const calls = combineCalls();
     const view = () => rankOf(0).getNextLowLatencyCombineBuffer(calls[0]!.handle as never);

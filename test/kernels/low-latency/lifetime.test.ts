@@ -71,6 +71,16 @@ test('the same sums from a tensor, from the window and into a tensor that is giv
   );
   const zeroCopy = combineTokens(group, spec, flight, (r) => ({ x: views[r] }));
   expect(await sumsFlaws(spec, 'zero copy', zeroCopy, flight)).toEqual([]);
+  // Of the buffer by its address, too.
+  const pointed = await Promise.all(
+    group.ranks.map(async (rank, r) => {
+      const view = rank.getNextLowLatencyCombineBuffer(flight.received[r]!.handle);
+      await view.copyFrom(flight.outputs[r]!);
+      return rank.tensorFromPointer('bf16', view.shape, view.pointer);
+    }),
+  );
+  const byAddress = combineTokens(group, spec, flight, (r) => ({ x: pointed[r] }));
+  expect(await sumsFlaws(spec, 'by address', byAddress, flight)).toEqual([]);
   // Some ranks one way, some the other.
   const mixed = combineTokens(group, spec, flight, (r) => {
     const { handle } = flight.received[r]!;
