@@ -1,4 +1,4 @@
-// The long proof: many distinct schedules of four specs, with both detectors on.
+// The long proof: many distinct schedules of a few specs, with both detectors on.
 //   npm run proof [-- --only TEXT] [--share N] [--out FILE]
 // Prints a line for each spec and writes what it saw, with commit and machine. `--share 0.01` runs a hundredth of it.
 import { spawnSync } from 'node:child_process';
@@ -16,51 +16,69 @@ const { values } = parseArgs({
   },
 });
 
-// Rings that go round, rows of several pieces, more channels than blocks now and then.
-const small = ['--set', 'channels.memory.stages=4', '--set', 'channels.memory.pieceBytes=64'];
 const parts = [
   {
+    // Rings that go round, rows of several pieces, more channels than blocks now and then.
     what: '2 ranks, small',
     schedules: 100_000,
-    flags: ['--ranks', '2', '--hidden', '64', '--experts', '4', '--topk', '2', '--max-tokens', '8'],
-    more: ['--channels', '1', ...small],
+    flags:
+      '--ranks 2 --hidden 64 --experts 4 --topk 2 --max-tokens 8 --channels 1 --set channels.memory.stages=4 --set channels.memory.pieceBytes=64',
   },
   {
     what: '3 ranks, small',
     schedules: 10_000,
-    flags: ['--ranks', '3', '--hidden', '40', '--experts', '9', '--topk', '3', '--max-tokens', '8'],
-    more: ['--channels', '2', '--set', 'channels.memory.pieceBytes=48'],
+    flags:
+      '--ranks 3 --hidden 40 --experts 9 --topk 3 --max-tokens 8 --channels 2 --set channels.memory.pieceBytes=48',
   },
   {
     what: '8 ranks, small',
     schedules: 1000,
-    flags: [
-      '--ranks',
-      '8',
-      '--hidden',
-      '64',
-      '--experts',
-      '16',
-      '--topk',
-      '4',
-      '--max-tokens',
-      '8',
-    ],
-    more: ['--channels', '2', '--set', 'channels.memory.pieceBytes=64'],
+    flags:
+      '--ranks 8 --hidden 64 --experts 16 --topk 4 --max-tokens 8 --channels 2 --set channels.memory.pieceBytes=64',
   },
   {
     what: '8 ranks × 64 tokens × 7168',
     schedules: 20,
-    flags: ['--ranks', '8', '--hidden', '7168', '--max-tokens', '64'],
-    more: ['--tokens', '64'],
+    flags: '--ranks 8 --hidden 7168 --max-tokens 64 --tokens 64',
+  },
+  {
+    what: 'low latency, 2 ranks',
+    schedules: 20_000,
+    flags:
+      '--ranks 2 --hidden 64 --experts 4 --topk 2 --set ht=false --ll-max-tokens 6 --set channels.ll=2',
+  },
+  {
+    what: 'low latency, 3 ranks, fp8 both ways, credit',
+    schedules: 5000,
+    flags:
+      '--ranks 3 --hidden 128 --experts 9 --topk 3 --set ht=false --ll-max-tokens 6 --ll-dtype fp8_e4m3 --set ll.combineDtype=fp8_e4m3 --set ll.credit=true --set ll.inFlight=1 --set channels.ll=3',
+  },
+  {
+    what: 'low latency, 8 ranks',
+    schedules: 1000,
+    flags:
+      '--ranks 8 --hidden 64 --experts 16 --topk 4 --set ht=false --ll-max-tokens 4 --set channels.ll=2',
+  },
+  {
+    // More tokens than a block has threads.
+    what: 'low latency, 700 tokens',
+    schedules: 1000,
+    flags:
+      '--ranks 2 --hidden 8 --experts 4 --topk 2 --set ht=false --ll-max-tokens 700 --tokens 700 --set channels.ll=3',
+  },
+  {
+    what: 'low latency beside the others, 2 ranks',
+    schedules: 5000,
+    flags:
+      '--ranks 2 --hidden 64 --experts 4 --topk 2 --max-tokens 8 --channels 1 --ll-max-tokens 6 --set channels.ll=2',
   },
 ];
 
 const git = (...args) => spawnSync('git', args, { cwd: root, encoding: 'utf8' }).stdout.trim();
 
-function prove({ what, schedules, flags, more }) {
+function prove({ what, schedules, flags }) {
   const seeds = Math.max(1, Math.round(schedules * Number(values.share)));
-  const args = ['verify', ...flags, ...more, '--calls', '4', '--seeds', `${seeds}`, '--json'];
+  const args = ['verify', ...flags.split(' '), '--calls', '4', '--seeds', `${seeds}`, '--json'];
   const { stdout, stderr } = spawnSync(process.execPath, ['dist/cli/main.js', ...args], {
     cwd: root,
     encoding: 'utf8',
@@ -72,7 +90,7 @@ function prove({ what, schedules, flags, more }) {
   const seconds = result.seconds.toFixed(1);
   const mebibytes = Math.round(result.maxRssBytes / 2 ** 20);
   console.log(
-    `${what.padEnd(27)} ${`${result.distinct}`.padStart(7)} distinct of ${result.schedules}, ` +
+    `${what.padEnd(44)} ${`${result.distinct}`.padStart(7)} distinct of ${result.schedules}, ` +
       `${result.findings.length} findings, ${seconds} s, ${mebibytes} MiB in ${result.processes} processes`,
   );
   const isProven = result.findings.length === 0 && result.distinct >= seeds;
