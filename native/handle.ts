@@ -1,5 +1,6 @@
 import type { ArenaBlock } from './arena-block.js';
 import { EpgenArgumentError, EpgenStaleError } from './errors.js';
+import { highThroughputOf } from './high-throughput.js';
 import type { RankState } from './rank-state.js';
 import type { HandleLayout, Spec } from './spec-types.js';
 import { type Tensor, usableStorage } from './tensor.js';
@@ -115,7 +116,7 @@ export class Handle<S extends Spec = Spec> {
   }
 
   get #layout(): HandleLayout {
-    return this.#parts.rank.group.description.handle;
+    return highThroughputOf(this.#parts.rank.group).handle;
   }
 
   #usable(name: string): HandleParts {

@@ -9,6 +9,7 @@ import { sourcesOf } from '../../native/bench/git-state.js';
 import { benchLowLatency, type LowLatencyBenchResult } from '../../native/bench/low-latency.js';
 import { lowLatencyReportLines } from '../../native/bench/low-latency-report.js';
 import { reportLines } from '../../native/bench/report.js';
+import { hasHighThroughput } from '../../native/high-throughput.js';
 import type { Sizes, Spec } from '../../native/spec-types.js';
 import type { Context } from '../main.js';
 import type { Output } from '../output.js';
@@ -30,7 +31,10 @@ export function define(command: Command, { output }: Context): void {
   command
     .argument('<spec>', 'spec file, or name in specs/, that was built for cuda')
     .option('--backend <name>', 'cuda; an emulated machine is refused', 'cuda')
-    .option('--low-latency', 'low-latency calls; default: of 1, 16, 64, 128 and 256 tokens a rank')
+    .option(
+      '--low-latency',
+      'low-latency calls, as of a spec that has no others; default: of 1, 16, 64, 128 and 256 tokens a rank',
+    )
     .option('--tokens <n>', 'tokens a rank (default: ht.maxTokensPerRank)', Number)
     .option('--windows <n>', 'fresh routings, 3 or more (default: 5)', Number)
     .option('--rounds <n>', 'timed calls of each operation a window (default: 20)', Number)
@@ -64,15 +68,15 @@ async function run(name: string, options: BenchOptions, output: Output): Promise
     command: ['epgen', ...process.argv.slice(2)].join(' '),
   };
   const { tokens: numTokens } = options;
-  if (options.lowLatency === true) {
+  if (options.lowLatency !== true && hasHighThroughput(input)) {
+    const result = await bench({ ...input, numTokens });
+    await tell(output, options.out, result, reportLines(result));
+  } else {
     const result = await benchLowLatency({
       ...input,
       ...(numTokens && { numTokens: [numTokens] }),
     });
     await tell(output, options.out, result, lowLatencyReportLines(result));
-  } else {
-    const result = await bench({ ...input, numTokens });
-    await tell(output, options.out, result, reportLines(result));
   }
 }
 

@@ -1,6 +1,6 @@
 // One run of the benchmark: the wire's limit, then the operations, then everything that was seen.
 import { EpgenArgumentError } from '../errors.js';
-import type { Sizes, Spec } from '../spec-types.js';
+import type { HighThroughputSizes, HighThroughputSpec, Spec } from '../spec-types.js';
 import type { Sources } from './git-state.js';
 import {
   devicesFor,
@@ -20,8 +20,8 @@ import {
 import { measureWire, type Wire } from './wire.js';
 
 export interface BenchInput {
-  readonly spec: Spec;
-  readonly sizes: Sizes;
+  readonly spec: HighThroughputSpec;
+  readonly sizes: HighThroughputSizes;
   /** The compiled cuda addon. */
   readonly addonPath: string;
   /** The compiled probe; without it no limit of the wire is measured. */

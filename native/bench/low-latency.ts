@@ -1,6 +1,6 @@
 // One run of the low-latency benchmark: the wire's limit, then every operation of several numbers of tokens.
 import { EpgenArgumentError, EpgenUnsupportedError } from '../errors.js';
-import type { Spec } from '../spec-types.js';
+import type { Sizes, Spec } from '../spec-types.js';
 import { type BenchInput, type BenchResult, wholeBetween } from './bench.js';
 import { devicesFor, loadCuda, machineOf, measuredAddon } from './machine.js';
 import { type Samples, samplesOf } from './statistics.js';
@@ -11,7 +11,9 @@ import {
 } from './time-low-latency.js';
 import { measureWire, type Wire } from './wire.js';
 
-export interface LowLatencyBenchInput extends Omit<BenchInput, 'numTokens'> {
+export interface LowLatencyBenchInput extends Omit<BenchInput, 'spec' | 'sizes' | 'numTokens'> {
+  readonly spec: Spec;
+  readonly sizes: Sizes;
   /** Default: 1, 16, 64, 128 and 256, as far as a rank may send as many. */
   readonly numTokens?: readonly number[] | undefined;
 }
