@@ -1,4 +1,5 @@
 import type { Features } from './features.js';
+import { type HighThroughputPlan, hasHt, type WithHt } from './high-throughput-plan.js';
 import type { LowLatencyShape } from './low-latency-plan.js';
 import { roundUp } from './round.js';
 
@@ -6,14 +7,9 @@ export const ARENA_UNIT_BYTES = 2 * 2 ** 20;
 /** Rows that grouped GEMMs align each expert's group to, at most. */
 const MOST_EXPERT_ALIGNMENT = 128;
 
-export interface ArenaInput extends Partial<LowLatencyShape> {
-  readonly maxTokensPerRank: number;
-  readonly maxRecvTokens: number;
-  readonly rowBytes: number;
-  readonly combineRowBytes: number;
+export interface ArenaInput extends Partial<HighThroughputPlan>, Partial<LowLatencyShape> {
   readonly numTopk: number;
   readonly numLocalExperts: number;
-  readonly handleBytes: number;
   readonly features: Pick<Features, 'hasExpertMajor' | 'hasLl'>;
 }
 
@@ -26,6 +22,14 @@ export interface ArenaPart {
 
 /** What a rank is given room for where the spec leaves it to us. */
 export function arenaParts(input: ArenaInput): readonly ArenaPart[] {
+  return [
+    ...(hasHt(input) ? highThroughputParts(input) : []),
+    ...(input.features.hasLl ? lowLatencyParts(input) : []),
+  ];
+}
+
+/** Six handles, a dozen tensors of tokens, three of received rows, what chooses experts, and rows by expert. */
+function highThroughputParts(input: WithHt<ArenaInput>): readonly ArenaPart[] {
   const { maxTokensPerRank, maxRecvTokens, rowBytes, combineRowBytes, numTopk } = input;
   return [
     { name: 'handles', bytes: 6 * input.handleBytes, formula: '6 × handleBytes' },
@@ -45,12 +49,11 @@ export function arenaParts(input: ArenaInput): readonly ArenaPart[] {
       formula: '16 × maxTokensPerRank × numTopk × 8',
     },
     ...(input.features.hasExpertMajor ? [expertRows(input)] : []),
-    ...(input.features.hasLl ? lowLatencyParts(input) : []),
   ];
 }
 
 /** Rows by expert and as many outputs: twice as many as come when all experts are chosen equally often, and padding. */
-function expertRows(input: ArenaInput): ArenaPart {
+function expertRows(input: WithHt<ArenaInput>): ArenaPart {
   const { maxTokensPerRank, numTopk, numLocalExperts, rowBytes, combineRowBytes } = input;
   const numRows = 2 * maxTokensPerRank * numTopk + MOST_EXPERT_ALIGNMENT * numLocalExperts;
   return {
@@ -88,7 +91,7 @@ function lowLatencyParts(input: ArenaInput): readonly ArenaPart[] {
   ];
 }
 
-/** Room for six handles, a dozen tensors of tokens, three of received rows, what chooses experts, and rows by expert. */
+/** Room for all of that. */
 export function autoArenaBytes(input: ArenaInput): number {
   const bytes = arenaParts(input).reduce((sum, part) => sum + part.bytes, 0);
   return roundUp(bytes, ARENA_UNIT_BYTES);

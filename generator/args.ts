@@ -1,4 +1,5 @@
 import type { Features } from './features.js';
+import { type HighThroughputShape, hasHt } from './high-throughput-plan.js';
 import { lowLatencyArgs } from './low-latency-args.js';
 
 /** Arguments of a kernel's launch. Host and device agree on their layout, since one compiler makes both. */
@@ -15,13 +16,45 @@ export interface ArgsField {
   readonly note: string;
 }
 
-export interface ArgsInput {
+export interface ArgsInput extends Partial<HighThroughputShape> {
   readonly topkIdxType: string;
   readonly features: Features;
 }
 
 /** The arguments of every kernel that the spec has. */
-export function argsRecords({ topkIdxType, features }: ArgsInput): readonly ArgsRecord[] {
+export function argsRecords(input: ArgsInput): readonly ArgsRecord[] {
+  return [
+    ...(hasHt(input) ? highThroughputArgs(input) : []),
+    ...lowLatencyArgs(input.topkIdxType, input.features),
+    ...(hasHt(input) ? [dispatchLayoutArgs(input)] : []),
+  ];
+}
+
+const numTokens = { ctype: 'uint32_t', name: 'num_tokens', note: '' };
+
+const record = {
+  ctype: 'CountRecord*',
+  name: 'record',
+  note: 'mapped host memory',
+};
+
+const recordTag = {
+  ctype: 'uint32_t',
+  name: 'record_tag',
+  note: 'tells the host that the record is complete',
+};
+
+function topkIdxOf({ topkIdxType }: ArgsInput): ArgsField {
+  return {
+    ctype: `const ${topkIdxType}*`,
+    name: 'topk_idx',
+    note: '[num_tokens][kNumTopk] expert, or -1',
+  };
+}
+
+/** The arguments of dispatch, combine, and what takes their rows. */
+function highThroughputArgs(input: ArgsInput): readonly ArgsRecord[] {
+  const { topkIdxType, features } = input;
   const windows = { ctype: 'Windows', name: 'windows', note: "every rank's window" };
   const fault = { ctype: 'FaultRecord*', name: 'fault', note: 'mapped host memory' };
   const deadline = {
@@ -30,22 +63,6 @@ export function argsRecords({ topkIdxType, features }: ArgsInput): readonly Args
     note: 'longest time that one wait may take',
   };
   const rankIdx = { ctype: 'uint32_t', name: 'rank_idx', note: '' };
-  const numTokens = { ctype: 'uint32_t', name: 'num_tokens', note: '' };
-  const topkIdx = {
-    ctype: `const ${topkIdxType}*`,
-    name: 'topk_idx',
-    note: '[num_tokens][kNumTopk] expert, or -1',
-  };
-  const record = {
-    ctype: 'CountRecord*',
-    name: 'record',
-    note: `mapped host memory, followed by ${recordedCounts(features)}`,
-  };
-  const recordTag = {
-    ctype: 'uint32_t',
-    name: 'record_tag',
-    note: 'tells the host that the record is complete',
-  };
   const bufferIdx = {
     ctype: 'uint32_t',
     name: 'buffer_idx',
@@ -66,7 +83,7 @@ export function argsRecords({ topkIdxType, features }: ArgsInput): readonly Args
   const handle = { name: 'handle', note: 'followed by slot[num_tokens][kNumRanks]' };
   const counting = [
     { ctype: 'HandleHeader*', ...handle },
-    record,
+    { ...record, note: `${record.note}, followed by ${recordedCounts(features)}` },
     fault,
     deadline,
     rankIdx,
@@ -91,7 +108,7 @@ export function argsRecords({ topkIdxType, features }: ArgsInput): readonly Args
       fields: [
         windows,
         ...rows,
-        topkIdx,
+        topkIdxOf(input),
         {
           ctype: 'const uint32_t*',
           name: 'topk_weights',
@@ -163,21 +180,23 @@ export function argsRecords({ topkIdxType, features }: ArgsInput): readonly Args
       ],
     },
     ...(features.hasExpertMajor ? expertMajorArgs(topkIdxType, features) : []),
-    ...lowLatencyArgs(topkIdxType, features),
-    {
-      name: 'DispatchLayoutArgs',
-      doc: "Arguments of one rank's layout query.",
-      fields: [
-        topkIdx,
-        { ctype: 'int32_t*', name: 'num_tokens_per_rank', note: '[kNumRanks]' },
-        { ctype: 'int32_t*', name: 'num_tokens_per_expert', note: '[kNumExperts]' },
-        { ctype: 'uint8_t*', name: 'is_token_in_rank', note: '[num_tokens][kNumRanks] 0 or 1' },
-        { ...record, note: 'mapped host memory' },
-        numTokens,
-        recordTag,
-      ],
-    },
   ];
+}
+
+function dispatchLayoutArgs(input: ArgsInput): ArgsRecord {
+  return {
+    name: 'DispatchLayoutArgs',
+    doc: "Arguments of one rank's layout query.",
+    fields: [
+      topkIdxOf(input),
+      { ctype: 'int32_t*', name: 'num_tokens_per_rank', note: '[kNumRanks]' },
+      { ctype: 'int32_t*', name: 'num_tokens_per_expert', note: '[kNumExperts]' },
+      { ctype: 'uint8_t*', name: 'is_token_in_rank', note: '[num_tokens][kNumRanks] 0 or 1' },
+      record,
+      numTokens,
+      recordTag,
+    ],
+  };
 }
 
 /** What dispatch counts for the host. */

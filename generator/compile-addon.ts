@@ -10,11 +10,11 @@ import {
   prepareTarget,
   withTreeLock,
 } from './build-tree.js';
-import { featuresOf } from './features.js';
 import type { FileSet } from './file-set.js';
 import { isSource } from './input-hash.js';
 import type { NewFile } from './install-file.js';
 import { kernelNames } from './kernels.js';
+import { derivePlan } from './plan.js';
 import { readPtxasReport, requireFewSpills } from './ptxas-report.js';
 import { smokeLoad } from './smoke-load.js';
 import { type Spec, specHash } from './spec.js';
@@ -88,7 +88,7 @@ async function machineCodeOf(
   objects: string,
 ): Promise<Pick<AddonRecord, 'arch' | 'kernels'>> {
   if (target.backend === 'cpu') return {};
-  const kernels = await readPtxasReport(objects, kernelNames(featuresOf(spec)));
+  const kernels = await readPtxasReport(objects, kernelNames(derivePlan(spec)));
   requireFewSpills(kernels, spec.maxSpillBytes);
   return { arch: target.arch, kernels };
 }

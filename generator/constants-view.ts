@@ -128,12 +128,21 @@ const WIDE: ReadonlySet<PlanNumber> = new Set<PlanNumber>([
 
 /** Numbers of what a spec may do without: 0 says that it does. */
 const OPTIONAL: ReadonlySet<PlanNumber> = new Set<PlanNumber>([
+  'maxTokensPerRank',
+  'maxRecvTokens',
+  'numChannels',
+  'rowBytes',
+  'combineRowBytes',
   'numScaleWords',
   'scaleColumnWords',
   'extraBytes',
   'numExtraWords',
   'numBiases',
   'combine.weightSpanWords',
+  'liveResults',
+  'numRecvBuffers',
+  'numOutputBuffers',
+  'handleBytes',
   'numLlChannels',
   'maxLlTokensPerRank',
   'maxLlRecvTokens',

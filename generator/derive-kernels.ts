@@ -1,6 +1,12 @@
 import { type Derivation, type Derive, type Derived, sumOfFields } from './derivation.js';
+import {
+  combineStages,
+  dispatchStages,
+  LAYOUT_WARPS,
+  MAX_REDUCE_WARPS,
+  requireHt,
+} from './high-throughput-plan.js';
 import { MAX_AUTO_PIECE_BYTES, pieceUnit } from './pieces.js';
-import { combineStages, dispatchStages, LAYOUT_WARPS, MAX_REDUCE_WARPS } from './plan.js';
 import {
   combineShared,
   dispatchLayoutShared,
@@ -17,7 +23,7 @@ export const KERNELS = {
   'dispatch.piecesPerRow': 'ceil(rowBytes / dispatch.pieceBytes)',
   'dispatch.lastPieceBytes': 'rowBytes - (dispatch.piecesPerRow - 1) × dispatch.pieceBytes',
   'dispatch.numStages': ({ spec, plan }) =>
-    numStages(dispatchStages({ ...plan, memory: spec.channels.memory }), {
+    numStages(dispatchStages({ ...requireHt(plan), memory: spec.channels.memory }), {
       pieceBytes: 'dispatch.pieceBytes',
       atLeast: 'MIN_DISPATCH_STAGES',
     }),
@@ -31,13 +37,16 @@ export const KERNELS = {
     note: 'one loads rows, one stores them, one counts',
   }),
   'dispatch.numThreads': 'dispatch.numWarps × WARP_SIZE',
-  'dispatch.sharedBytes': ({ plan }) => sumOfFields(dispatchShared({ ...plan, ...plan.dispatch })),
+  'dispatch.sharedBytes': ({ plan }) => {
+    const ht = requireHt(plan);
+    return sumOfFields(dispatchShared({ ...ht, ...ht.dispatch }));
+  },
 
   'combine.pieceBytes': ({ spec, plan }) => pieceBytes('combineRowBytes', { spec, plan }),
   'combine.piecesPerRow': 'ceil(combineRowBytes / combine.pieceBytes)',
   'combine.lastPieceBytes': 'combineRowBytes - (combine.piecesPerRow - 1) × combine.pieceBytes',
   'combine.numStages': ({ spec, plan }) =>
-    numStages(combineStages({ ...plan, memory: spec.channels.memory }), {
+    numStages(combineStages({ ...requireHt(plan), memory: spec.channels.memory }), {
       pieceBytes: 'combine.pieceBytes',
       atLeast: plan.numRanks > 2 ? 'numRanks' : 'MIN_COMBINE_STAGES',
     }),
@@ -45,20 +54,20 @@ export const KERNELS = {
   'combine.elementsPerVector': 'VECTOR_BYTES / combineElementBytes',
   'combine.vectorsPerThread': ({ plan }) => ({
     formula: 'ceil(combine.vectorsPerPiece / (WARP_SIZE × MAX_REDUCE_WARPS))',
-    ...(plan.combine.vectorsPerThread > 1 ? { boundBy: 'MAX_REDUCE_WARPS' } : {}),
+    ...(requireHt(plan).combine.vectorsPerThread > 1 ? { boundBy: 'MAX_REDUCE_WARPS' } : {}),
     note: 'the fewest that MAX_REDUCE_WARPS leave to a thread',
   }),
   'combine.numReduceWarps': ({ plan }) => ({
     formula: 'ceil(combine.vectorsPerPiece / (WARP_SIZE × combine.vectorsPerThread))',
     note:
-      plan.combine.numReduceWarps === MAX_REDUCE_WARPS
+      requireHt(plan).combine.numReduceWarps === MAX_REDUCE_WARPS
         ? 'all of MAX_REDUCE_WARPS'
         : 'the fewest that reach every vector of a piece',
   }),
   'combine.weightSpanWords': ({ plan }) => weightSpanWords(plan),
   'combine.numWarps': () => ({ formula: 'combine.numReduceWarps + 1', note: 'one pulls rows' }),
   'combine.numThreads': 'combine.numWarps × WARP_SIZE',
-  'combine.sharedBytes': ({ plan }) => sumOfFields(combineShared(plan.combine)),
+  'combine.sharedBytes': ({ plan }) => sumOfFields(combineShared(requireHt(plan).combine)),
 
   'expertMajor.numExpertBits': 'max(1, ceil(log2(numLocalExperts)))',
   'expertMajor.numWarps': 'LAYOUT_WARPS',
@@ -73,14 +82,15 @@ export const KERNELS = {
 
 function pieceBytes(rowBytes: 'rowBytes' | 'combineRowBytes', { spec, plan }: Derived): Derivation {
   const asked = spec.channels.memory.pieceBytes;
+  const bytes = requireHt(plan)[rowBytes];
   if (asked !== 'auto') {
-    const boundBy = asked < plan[rowBytes] ? 'spec.channels.memory.pieceBytes' : rowBytes;
+    const boundBy = asked < bytes ? 'spec.channels.memory.pieceBytes' : rowBytes;
     return { formula: `min(spec.channels.memory.pieceBytes, ${rowBytes})`, boundBy };
   }
-  const isWhole = plan[rowBytes] <= MAX_AUTO_PIECE_BYTES;
+  const isWhole = bytes <= MAX_AUTO_PIECE_BYTES;
   return {
     formula: `roundUp(ceil(${rowBytes} / ceil(${rowBytes} / MAX_AUTO_PIECE_BYTES)), pieceUnit)`,
-    terms: { pieceUnit: pieceUnit(plan[rowBytes]) },
+    terms: { pieceUnit: pieceUnit(bytes) },
     boundBy: isWhole ? rowBytes : 'MAX_AUTO_PIECE_BYTES',
     note: isWhole ? 'a piece is a whole row' : 'the fewest equal pieces of a row',
   };

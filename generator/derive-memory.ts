@@ -1,6 +1,7 @@
 import { arenaParts } from './arena.js';
 import { type Derivation, type Derive, type Derived, sumOfFields } from './derivation.js';
 import { handleHeader, slotBytesOf } from './handle.js';
+import { hasHt } from './high-throughput-plan.js';
 import { llControlRecord } from './low-latency-window.js';
 import type { Plan } from './plan.js';
 import { controlRecord, type Region, windowRegions } from './window.js';
@@ -60,6 +61,7 @@ function partsOfArena({ spec, plan }: Derived): readonly Part[] {
 }
 
 function handleParts(plan: Plan): readonly Part[] {
+  if (!hasHt(plan)) return [];
   const header = handleHeader(plan);
   return [
     { name: 'handle.header', value: header.bytes, derivation: sumOfFields(header) },

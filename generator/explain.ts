@@ -7,6 +7,16 @@ import { SHAPE } from './derive-shape.js';
 import { SCALES_PER_PACKED_WORD, VECTOR_BYTES } from './dtype.js';
 import { HANDLE_ALIGN } from './handle.js';
 import {
+  COLUMN_ALIGN,
+  LAYOUT_WARPS,
+  MAX_REDUCE_WARPS,
+  META_WARPS,
+  MIN_COMBINE_STAGES,
+  MIN_DISPATCH_STAGES,
+  WARP_SIZE,
+  WORD_BYTES,
+} from './high-throughput-plan.js';
+import {
   LL_CHIP_CHANNELS,
   LL_COMBINE_EXTRA_BYTES,
   LL_DISPATCH_STAGES,
@@ -17,17 +27,7 @@ import {
   LL_STAGE_WARPS,
 } from './low-latency-plan.js';
 import { MAX_AUTO_PIECE_BYTES } from './pieces.js';
-import {
-  COLUMN_ALIGN,
-  LAYOUT_WARPS,
-  MAX_REDUCE_WARPS,
-  META_WARPS,
-  MIN_COMBINE_STAGES,
-  MIN_DISPATCH_STAGES,
-  type Plan,
-  WARP_SIZE,
-  WORD_BYTES,
-} from './plan.js';
+import type { Plan } from './plan.js';
 import { numOutputBuffers } from './reuse.js';
 import { numberOf, type PlanNumber } from './rule.js';
 import { RULES } from './rules.js';
@@ -136,9 +136,7 @@ function groupOf(name: string): string {
 
 /** A kernel that the spec does without has no numbers, nor have calls. */
 function isPartOf(plan: Plan, name: PlanNumber): boolean {
-  if (Object.hasOwn(LOW_LATENCY, name) && !plan.features.hasLl) return false;
-  const [kernel, key] = name.split('.');
-  return key === undefined || plan[kernel as keyof Plan] !== undefined;
+  return fieldOf(plan, name) !== undefined;
 }
 
 function inputsOf(

@@ -16,7 +16,7 @@ export function generate(spec: Spec): FileSet {
   return fileSet([
     ['spec.json', jsonFile(spec)],
     ['plan.json', jsonFile({ ...plan, regions: layout.regions })],
-    ...renderedFiles(plan.features).map((file) => [file.name, renderFile(file, view)] as const),
+    ...renderedFiles(plan).map((file) => [file.name, renderFile(file, view)] as const),
     ['index.ts', renderWrapper({ spec, plan, layout })],
   ]);
 }

@@ -1,4 +1,5 @@
 import type { Features } from './features.js';
+import { type HighThroughputShape, hasHt } from './high-throughput-plan.js';
 
 /** A file that a template renders. */
 export interface RenderedFile {
@@ -20,61 +21,66 @@ export interface Variant {
 
 const NO_KERNEL: Variant = { kernel: '', argsType: '', hasTopk: false };
 
+/** What of a plan says which kernels there are. */
+interface Kernels extends Partial<HighThroughputShape> {
+  readonly features: Features;
+}
+
 interface Kernel {
   readonly template?: string;
   readonly kernel: string;
   readonly argsType: string;
   readonly hasTopk?: boolean;
-  isIn(features: Features): boolean;
+  isIn(plan: Kernels): boolean;
 }
 
 /** Every kernel that a spec can have. */
 const KERNELS: readonly Kernel[] = [
-  { kernel: 'dispatch', argsType: 'DispatchArgs', hasTopk: true, isIn: () => true },
+  { kernel: 'dispatch', argsType: 'DispatchArgs', hasTopk: true, isIn: hasHt },
   {
     template: 'dispatch.cu',
     kernel: 'dispatch_without_topk',
     argsType: 'DispatchWithoutTopkArgs',
-    isIn: ({ hasWithoutTopk }) => hasWithoutTopk,
+    isIn: ({ features }) => features.hasWithoutTopk,
   },
   {
     kernel: 'dispatch_cached',
     argsType: 'DispatchCachedArgs',
-    isIn: ({ hasCached }) => hasCached,
+    isIn: ({ features }) => features.hasCached,
   },
-  { kernel: 'combine', argsType: 'CombineArgs', isIn: () => true },
+  { kernel: 'combine', argsType: 'CombineArgs', isIn: hasHt },
   {
     kernel: 'expert_counts',
     argsType: 'ExpertCountsArgs',
-    isIn: ({ hasExpertMajor }) => hasExpertMajor,
+    isIn: ({ features }) => features.hasExpertMajor,
   },
   {
     kernel: 'expert_major',
     argsType: 'ExpertMajorArgs',
-    isIn: ({ hasExpertMajor }) => hasExpertMajor,
+    isIn: ({ features }) => features.hasExpertMajor,
   },
   {
     kernel: 'expert_sum',
     argsType: 'ExpertSumArgs',
-    isIn: ({ hasExpertMajor }) => hasExpertMajor,
+    isIn: ({ features }) => features.hasExpertMajor,
   },
-  { kernel: 'll_dispatch', argsType: 'LlDispatchArgs', isIn: ({ hasLl }) => hasLl },
-  { kernel: 'll_stage', argsType: 'LlStageArgs', isIn: ({ hasLl }) => hasLl },
-  { kernel: 'll_combine', argsType: 'LlCombineArgs', isIn: ({ hasLl }) => hasLl },
-  { kernel: 'dispatch_layout', argsType: 'DispatchLayoutArgs', isIn: () => true },
+  { kernel: 'll_dispatch', argsType: 'LlDispatchArgs', isIn: ({ features }) => features.hasLl },
+  { kernel: 'll_stage', argsType: 'LlStageArgs', isIn: ({ features }) => features.hasLl },
+  { kernel: 'll_combine', argsType: 'LlCombineArgs', isIn: ({ features }) => features.hasLl },
+  { kernel: 'dispatch_layout', argsType: 'DispatchLayoutArgs', isIn: hasHt },
 ];
 
-/** Names of the kernels that a spec with these features has. */
-export function kernelNames(features: Features): readonly string[] {
-  return KERNELS.filter((one) => one.isIn(features)).map(({ kernel }) => kernel);
+/** Names of the kernels that a plan has. */
+export function kernelNames(plan: Kernels): readonly string[] {
+  return KERNELS.filter((one) => one.isIn(plan)).map(({ kernel }) => kernel);
 }
 
-/** The files that templates render for a spec with these features, in the order of writing. */
-export function renderedFiles(features: Features): readonly RenderedFile[] {
+/** The files that templates render for a plan, in the order of writing. */
+export function renderedFiles(plan: Kernels): readonly RenderedFile[] {
   const text = (name: string): RenderedFile => ({ name, template: name, variant: NO_KERNEL });
   return [
     text('layout.cuh'),
-    ...KERNELS.filter((one) => one.isIn(features)).map(
+    ...KERNELS.filter((one) => one.isIn(plan)).map(
       ({ kernel, argsType, hasTopk = false, template = `${kernel}.cu` }) => ({
         name: `${kernel}.cu`,
         template,
@@ -82,6 +88,6 @@ export function renderedFiles(features: Features): readonly RenderedFile[] {
       }),
     ),
     text('launch.cpp'),
-    ...(features.hasReadyCounters ? [text('ready.cuh')] : []),
+    ...(plan.features.hasReadyCounters ? [text('ready.cuh')] : []),
   ];
 }

@@ -1,8 +1,9 @@
 import { type ArgsRecord, argsRecords } from './args.js';
 import { handleHeader, llHandleHeader } from './handle.js';
+import { type ExpertMajorPlan, hasHt, type WithHt } from './high-throughput-plan.js';
 import { llCombineShared, llDispatchShared, llStageShared } from './low-latency-shared-memory.js';
 import { llControlRecord } from './low-latency-window.js';
-import type { ExpertMajorPlan, Plan } from './plan.js';
+import type { Plan } from './plan.js';
 import { CTYPES, type Field, type RecordLayout } from './record.js';
 import {
   combineShared,
@@ -22,8 +23,9 @@ export interface Layout {
   readonly structs: readonly RecordLayout[];
   readonly args: readonly ArgsRecord[];
   readonly regions: readonly Region[];
-  readonly handle: HandleLayout;
-  /** Of low-latency calls, where the spec has them. */
+  /** Of high-throughput calls, where the spec has them. */
+  readonly handle?: HandleLayout;
+  /** Of low-latency calls, likewise. */
   readonly llHandle?: HandleLayout;
   readonly windowBytes: number;
   /** Mapped host memory that one call's counts take. */
@@ -36,32 +38,33 @@ export interface HandleLayout {
 }
 
 export function layoutFromPlan(plan: Plan): Layout {
-  const header = handleHeader(plan);
-  const shape = {
-    numRanks: plan.numRanks,
-    numExperts: plan.numExperts,
-    numChannels: plan.numChannels,
-  };
+  const ht = hasHt(plan) ? plan : undefined;
   return {
     structs: [
       controlRecord(plan),
-      header,
-      dispatchShared({ ...shape, ...plan.dispatch }),
-      combineShared(plan.combine),
-      ...(plan.expertMajor ? expertMajorRecords(plan, plan.expertMajor) : []),
+      ...(ht ? highThroughputRecords(ht) : []),
       ...lowLatencyRecords(plan),
-      dispatchLayoutShared(shape),
+      ...(ht ? [dispatchLayoutShared(ht)] : []),
     ],
     args: argsRecords(plan),
     regions: windowRegions(plan),
-    handle: { headerBytes: header.bytes, fields: header.fields },
-    ...(plan.features.hasLl ? { llHandle: llHandleLayout(plan) } : {}),
+    ...(ht ? { handle: handleLayout(handleHeader(ht)) } : {}),
+    ...(plan.features.hasLl ? { llHandle: handleLayout(llHandleHeader(plan)) } : {}),
     windowBytes: plan.windowBytes,
-    recordBytes: COUNT_RECORD_BYTES + numRecordedCounts(plan) * CTYPES.int32_t.bytes,
+    recordBytes: COUNT_RECORD_BYTES + (ht ? numRecordedCounts(ht) * CTYPES.int32_t.bytes : 0),
   };
 }
 
-/** Counts per local expert, and per rank where rows have gaps between ranks. */
+function highThroughputRecords(plan: WithHt<Plan>): readonly RecordLayout[] {
+  return [
+    handleHeader(plan),
+    dispatchShared({ ...plan, ...plan.dispatch }),
+    combineShared(plan.combine),
+    ...(plan.expertMajor ? expertMajorRecords(plan, plan.expertMajor) : []),
+  ];
+}
+
+/** Counts per local expert, and per rank where rows have gaps between ranks; low-latency calls count on the device alone. */
 function numRecordedCounts({ numLocalExperts, numRanks, features }: Plan): number {
   return numLocalExperts + (features.isSlotted ? numRanks : 0);
 }
@@ -88,7 +91,6 @@ function lowLatencyRecords(plan: Plan): readonly RecordLayout[] {
   ];
 }
 
-function llHandleLayout(plan: Plan): HandleLayout {
-  const { bytes, fields } = llHandleHeader(plan);
+function handleLayout({ bytes, fields }: RecordLayout): HandleLayout {
   return { headerBytes: bytes, fields };
 }

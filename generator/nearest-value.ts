@@ -35,7 +35,7 @@ export function nearestValue({ spec, field, rule }: NearestInput): number | unde
 /** A field that is 'auto' is tried from what the plan made of it. */
 function startOf(spec: Spec, field: string): number {
   const value = fieldOf(spec, field);
-  return typeof value === 'number' ? value : derivePlan(spec).combine.pieceBytes;
+  return typeof value === 'number' ? value : (derivePlan(spec).combine?.pieceBytes ?? 1);
 }
 
 function blames(rule: Rule, field: string): boolean {

@@ -4,7 +4,7 @@ import { derivePlan, type Plan } from './plan.js';
 import { RULES } from './rules.js';
 import type { Spec } from './spec.js';
 import { fieldOf, withField } from './spec-field.js';
-import { DEFAULT_LL } from './spec-schema.js';
+import { DEFAULT_HT, DEFAULT_LL } from './spec-schema.js';
 
 /** What an option of a spec adds to the same spec without it, or would add to one that doesn't have it. */
 export interface OptionCost {
@@ -29,7 +29,7 @@ interface Option {
   appliesTo?(spec: Spec): boolean;
 }
 
-const OPTIONS: readonly Option[] = [
+const HIGH_THROUGHPUT_OPTIONS: readonly Option[] = [
   {
     // fp8 and opaque bytes are rows of the same size, with and without scales.
     field: 'dtype',
@@ -48,24 +48,34 @@ const OPTIONS: readonly Option[] = [
   { field: 'ht.biases', without: 0, example: 2 },
   { field: 'ht.expertMajor', without: false, example: true },
   { field: 'ht.readyCounters', without: false, example: true },
-  { field: 'll', without: false, example: DEFAULT_LL },
-  { field: 'll.inFlight', without: 1, example: 2, appliesTo: hasLl },
-  { field: 'll.credit', without: false, example: true, appliesTo: hasLl },
-  { field: 'll.dtype', without: 'bf16', example: 'fp8_e4m3', appliesTo: hasLl },
-  { field: 'll.combineDtype', without: 'bf16', example: 'fp8_e4m3', appliesTo: hasLl },
-  { field: 'll.stats', without: false, example: true, appliesTo: hasLl },
 ];
 
-function hasLl({ ll }: Spec): boolean {
-  return ll !== false;
+const LOW_LATENCY_OPTIONS: readonly Option[] = [
+  { field: 'll.inFlight', without: 1, example: 2 },
+  { field: 'll.credit', without: false, example: true },
+  { field: 'll.dtype', without: 'bf16', example: 'fp8_e4m3' },
+  { field: 'll.combineDtype', without: 'bf16', example: 'fp8_e4m3' },
+  { field: 'll.stats', without: false, example: true },
+];
+
+/** Those of calls that the spec has. One kind of calls can go only where the other stays. */
+function optionsOf({ ht, ll }: Spec): readonly Option[] {
+  return [
+    ...(ll ? [{ field: 'ht', without: false, example: DEFAULT_HT }] : []),
+    ...(ht ? HIGH_THROUGHPUT_OPTIONS : []),
+    ...(ht ? [{ field: 'll', without: false, example: DEFAULT_LL }] : []),
+    ...(ll ? LOW_LATENCY_OPTIONS : []),
+  ];
 }
 
 /** The cost of every option that the spec can have, those that it asks for first. */
 export function optionCosts(spec: Spec): readonly OptionCost[] {
-  const costs = OPTIONS.filter(({ appliesTo }) => appliesTo?.(spec) ?? true).flatMap((option) => {
-    const cost = costOf(option, spec);
-    return cost ? [cost] : [];
-  });
+  const costs = optionsOf(spec)
+    .filter(({ appliesTo }) => appliesTo?.(spec) ?? true)
+    .flatMap((option) => {
+      const cost = costOf(option, spec);
+      return cost ? [cost] : [];
+    });
   return [...costs.filter(({ isOn }) => isOn), ...costs.filter(({ isOn }) => !isOn)];
 }
 
@@ -76,7 +86,7 @@ function costOf({ field, without, example }: Option, spec: Spec): OptionCost | u
   const withIt = derivePlan(withField(spec, field, value));
   if (!isValid(withIt)) return undefined;
   const base = derivePlan(withField(spec, field, without));
-  const had = new Set(renderedFiles(base.features).map(({ name }) => name));
+  const had = new Set(renderedFiles(base).map(({ name }) => name));
   return {
     field,
     isOn,
@@ -84,8 +94,8 @@ function costOf({ field, without, example }: Option, spec: Spec): OptionCost | u
     without,
     windowBytes: withIt.windowBytes - base.windowBytes,
     arenaBytes: withIt.arenaBytes - base.arenaBytes,
-    handleBytes: withIt.handleBytes - base.handleBytes,
-    files: renderedFiles(withIt.features)
+    handleBytes: (withIt.handleBytes ?? 0) - (base.handleBytes ?? 0),
+    files: renderedFiles(withIt)
       .map(({ name }) => name)
       .filter((name) => !had.has(name)),
   };

@@ -30,10 +30,21 @@ export {
 } from './reuse/lifetimes.js';
 
 /**
- * Every region × every pair of operations that can meet there. Throws RangeError where no wait
- * would prove it.
+ * Every region × every pair of operations that can meet there, of the calls that the spec has. Throws
+ * RangeError where no wait would prove it.
  */
-export function reuseTable(input: ReuseInput): ReuseEdge[] {
+export function reuseTable(input: Partial<ReuseInput>): ReuseEdge[] {
+  return [
+    ...(hasHighThroughput(input) ? highThroughputTable(input) : []),
+    ...(hasLowLatency(input) ? lowLatencyTable(input) : []),
+  ];
+}
+
+function hasHighThroughput(input: Partial<ReuseInput>): input is ReuseInput {
+  return input.numRecvBuffers !== undefined;
+}
+
+function highThroughputTable(input: ReuseInput): readonly ReuseEdge[] {
   requireAtLeast('numRecvBuffers', recvBuffersFor(input), input.numRecvBuffers);
   requireAtLeast('numOutputBuffers', numOutputBuffers, input.numOutputBuffers);
   return [
@@ -46,11 +57,12 @@ export function reuseTable(input: ReuseInput): ReuseEdge[] {
     ...epochEdges('dispatch'),
     ticketEdge,
     ...epochEdges('combine'),
-    ...(hasLowLatency(input) ? lowLatencyTable(input) : []),
   ];
 }
 
-function hasLowLatency(input: ReuseInput): input is ReuseInput & LowLatencyBuffers {
+function hasLowLatency(
+  input: Partial<ReuseInput>,
+): input is Partial<ReuseInput> & LowLatencyBuffers {
   return (input.llInFlight ?? 0) > 0;
 }
 

@@ -1,17 +1,18 @@
 import { cppName } from './cpp-name.js';
+import type { CombinePlan, DispatchPlan, ExpertMajorPlan } from './high-throughput-plan.js';
 import type { LlCombinePlan, LlDispatchPlan } from './low-latency-plan.js';
-import type { ExpertMajorPlan, KernelPlan, Plan } from './plan.js';
+import type { KernelPlan, Plan } from './plan.js';
 
 /** A number of the plan by name. */
 export type PlanNumber =
   | NumberKeys<Plan>
-  | `dispatch.${NumberKeys<Plan['dispatch']>}`
-  | `combine.${NumberKeys<Plan['combine']>}`
+  | `dispatch.${NumberKeys<DispatchPlan>}`
+  | `combine.${NumberKeys<CombinePlan>}`
   | `expertMajor.${NumberKeys<ExpertMajorPlan>}`
   | `llDispatch.${NumberKeys<LlDispatchPlan>}`
   | `llCombine.${NumberKeys<LlCombinePlan>}`
   | `llStage.${NumberKeys<KernelPlan>}`
-  | `dispatchLayout.${NumberKeys<Plan['dispatchLayout']>}`;
+  | `dispatchLayout.${NumberKeys<KernelPlan>}`;
 
 type NumberKeys<T> = { [K in keyof T]-?: Required<T>[K] extends number ? K : never }[keyof T] &
   string;

@@ -23,7 +23,8 @@ export function isReservedName(name: string): boolean {
 
 /**
  * The name of a spec that gives none: its shape, then `_e _k _m _c _ll` for experts, top-k, tokens, channels and the tokens
- * of low-latency calls, and `_x<hash>` for any other field, each only where it differs from the default.
+ * of low-latency calls, and `_x<hash>` for any other field, each only where it differs from the default; `_noht` in the
+ * place of `_m` where there are low-latency calls alone.
  */
 export function derivedName(spec: Omit<Spec, 'name'>, defaults: Omit<Spec, 'name'>): string {
   const { ranks, hidden, experts, topk, dtype, ht, ll, channels } = spec;
@@ -32,11 +33,13 @@ export function derivedName(spec: Omit<Spec, 'name'>, defaults: Omit<Spec, 'name
   if (topk !== Math.min(8, experts)) parts.push(`k${topk}`);
   if (ht && ht.maxTokensPerRank !== DEFAULT_HT.maxTokensPerRank)
     parts.push(`m${ht.maxTokensPerRank}`);
+  if (!ht) parts.push('noht');
   if (channels.memory.count !== defaults.channels.memory.count)
     parts.push(`c${channels.memory.count}`);
   if (ll) parts.push(`ll${ll.maxTokensPerRank}`);
   const rest = canonicalJson(unnamedFields(spec));
-  if (rest !== canonicalJson(unnamedFields({ ...defaults, dtype, ll: ll && DEFAULT_LL }))) {
+  const usual = { ...defaults, dtype, ht: ht && DEFAULT_HT, ll: ll && DEFAULT_LL };
+  if (rest !== canonicalJson(unnamedFields(usual))) {
     parts.push(`x${createHash('sha256').update(rest).digest('hex').slice(0, 6)}`);
   }
   return parts.join('_');

@@ -151,7 +151,7 @@ export const specSchema = section({
   ht: z
     .union([z.literal(false), htFields], { error: 'false or an object' })
     .prefault({})
-    .describe('high-throughput dispatch and combine'),
+    .describe('high-throughput dispatch and combine; false where ll has all calls'),
   ll: z
     .union([z.literal(false), llFields], { error: 'false or an object' })
     .default(false)

@@ -47,7 +47,12 @@ function readSpec(input: unknown): { readonly spec: Spec; readonly issues: reado
   const parsed = specSchema.safeParse(input);
   if (parsed.success) {
     const spec = withDerivedFields(parsed.data);
-    const issues = [...nameIssues(parsed.data.name), ...idleFieldIssues(spec), ...ruleIssues(spec)];
+    const issues = [
+      ...nameIssues(parsed.data.name),
+      ...sectionIssues(spec),
+      ...idleFieldIssues(spec),
+      ...ruleIssues(spec),
+    ];
     return { spec, issues };
   }
   const issues = issuesFromZod(parsed.error, input);
@@ -87,6 +92,29 @@ function nameIssues(name: string | undefined): SpecIssue[] {
   return [{ path: 'name', message, received: name, fix: `'${name}_exchange'` }];
 }
 
+/** A spec without any calls. */
+function sectionIssues({ ht, ll }: Spec): SpecIssue[] {
+  if (ht || ll) return [];
+  const message =
+    'Expected ll to be an object where ht is false but received false: a spec has high-throughput calls, low-latency calls or both';
+  return [{ path: 'll', message, received: false, fix: '{}' }];
+}
+
+const SCALES = ['scaleBlock', 'scaleDtype', 'scaleLayout'];
+
+/** What only high-throughput calls ask for beside what is in their own section. */
+const HIGH_THROUGHPUT_FIELDS = [
+  'dtype',
+  ...SCALES,
+  'extraBytes',
+  'combineDtype',
+  'channels.memory.count',
+  'channels.memory.stages',
+  'channels.memory.pieceBytes',
+  'channels.memory.inFlightBytes',
+  'channels.memory.placement',
+];
+
 /** Fields that a spec sets although what they are about is not there. */
 function idleFieldIssues(spec: Spec): SpecIssue[] {
   const { ranks, hidden } = spec;
@@ -95,9 +123,10 @@ function idleFieldIssues(spec: Spec): SpecIssue[] {
   const idle = (isIdle: boolean, paths: readonly string[], why: string) =>
     isIdle ? paths.flatMap((path) => idleFieldIssue({ spec, defaults, path, why })) : [];
   return [
+    ...idle(!spec.ht, HIGH_THROUGHPUT_FIELDS, 'the spec has no ht'),
     ...idle(
-      !features.hasScales,
-      ['scaleBlock', 'scaleDtype', 'scaleLayout'],
+      spec.ht !== false && !features.hasScales,
+      SCALES,
       `rows of ${spec.dtype} have no scales`,
     ),
     ...idle(

@@ -14,7 +14,6 @@ const NOT_BUILT: readonly {
     isAsked: ({ ranks, ranksPerNode }) => ranks > ranksPerNode,
     built: 'at most ranksPerNode, on one node',
   },
-  { field: 'ht', isAsked: ({ ht }) => ht === false, built: 'an object' },
   { field: 'channels.port', isAsked: ({ channels }) => channels.port !== false, built: 'false' },
 ];
 

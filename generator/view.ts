@@ -9,6 +9,7 @@ import {
 import { cppName } from './cpp-name.js';
 import { DTYPES } from './dtype.js';
 import type { Features } from './features.js';
+import { hasHt } from './high-throughput-plan.js';
 import { kernelNames } from './kernels.js';
 import type { Layout } from './layout.js';
 import type { Plan } from './plan.js';
@@ -26,6 +27,8 @@ export interface View extends Features {
   /** Such as `8 ranks, 256 experts, top-8, rows of 7168 bf16`. */
   readonly summary: string;
   readonly cppIndexType: string;
+  /** Whether there are high-throughput calls. */
+  readonly hasHt: boolean;
   /** Whether anything but top-k travels beside the rows. */
   readonly hasBeside: boolean;
   /** Whether some of that lies in rows as tokens do. */
@@ -93,13 +96,14 @@ export function viewFromLayout({
     specHash: specHash(spec),
     summary: summaryOf(spec),
     cppIndexType: plan.topkIdxType,
+    hasHt: hasHt(plan),
     hasBeside: plan.features.hasScales || plan.features.hasExtras,
     hasBesideRows: hasBesideRows(plan.features),
     rowType: spec.dtype,
     combineType: spec.combineDtype,
-    elementsPerVector: `${plan.combine.elementsPerVector}`,
+    elementsPerVector: `${plan.combine?.elementsPerVector ?? 0}`,
     llElementsPerVector: `${plan.llCombine?.elementsPerVector ?? 0}`,
-    kernels: kernelNames(plan.features),
+    kernels: kernelNames(plan),
     ...plan.features,
     exchange: constantsView(plan, 'exchange'),
     dispatch: constantsView(plan, 'dispatch'),

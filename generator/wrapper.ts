@@ -32,14 +32,7 @@ export function wrapperStructure({ spec, plan, layout }: WrapperInput): SourceSt
       },
       specType('Rank', 'One rank of a group.'),
       TENSOR_TYPE,
-      specType('DispatchCall', 'What `dispatch` takes on one rank.'),
-      specType('CombineCall', 'What `combine` takes on one rank.'),
-      specType('Received', 'What one rank received from a dispatch.'),
-      specType(
-        'EnqueuedReceived',
-        'What `enqueueDispatch` gives at once: views with as many rows as can arrive, and the counts on the device.',
-      ),
-      specType('Handle', 'Routing of one dispatch, needed by the combine that belongs to it.'),
+      ...(spec.ht ? HIGH_THROUGHPUT_TYPES : []),
       ...(spec.ll ? LOW_LATENCY_TYPES : []),
       openGroup(spec, layout),
     ],
@@ -62,6 +55,17 @@ function specType(name: string, doc: string): Statement {
   const type = `runtime.${name}<typeof spec>`;
   return { kind: 'TypeAlias', isExported: true, name, docs: [doc], type };
 }
+
+const HIGH_THROUGHPUT_TYPES: readonly Statement[] = [
+  specType('DispatchCall', 'What `dispatch` takes on one rank.'),
+  specType('CombineCall', 'What `combine` takes on one rank.'),
+  specType('Received', 'What one rank received from a dispatch.'),
+  specType(
+    'EnqueuedReceived',
+    'What `enqueueDispatch` gives at once: views with as many rows as can arrive, and the counts on the device.',
+  ),
+  specType('Handle', 'Routing of one dispatch, needed by the combine that belongs to it.'),
+];
 
 const LOW_LATENCY_TYPES: readonly Statement[] = [
   specType('LowLatencyDispatchCall', 'What `lowLatencyDispatch` takes on one rank.'),
@@ -92,7 +96,7 @@ function openGroup(spec: Spec, layout: Layout): Statement {
     specHash: specHash(spec),
     buildCommand: buildCommand(spec),
     sizes: verbatim('sizes'),
-    handle: handleOf(layout.handle),
+    ...(layout.handle ? { handle: handleOf(layout.handle) } : {}),
     ...(layout.llHandle ? { llHandle: handleOf(layout.llHandle) } : {}),
     url: verbatim('import.meta.url'),
   };
@@ -139,11 +143,7 @@ function sizesOf(plan: Plan, { regions }: Layout): Documented {
         doc: `The arena that a rank's tensors and handles come from: ${humanBytes(plan.arenaBytes)}.`,
         value: plan.arenaBytes,
       },
-      {
-        key: 'handleBytes',
-        doc: `One handle of ${plan.maxTokensPerRank} tokens: ${humanBytes(plan.handleBytes)}.`,
-        value: plan.handleBytes,
-      },
+      ...handleEntry(plan),
       ...llHandleEntry(plan),
       {
         key: 'regions',
@@ -152,6 +152,12 @@ function sizesOf(plan: Plan, { regions }: Layout): Documented {
       },
     ],
   };
+}
+
+function handleEntry({ handleBytes, maxTokensPerRank }: Plan) {
+  if (handleBytes === undefined) return [];
+  const doc = `One handle of ${maxTokensPerRank} tokens: ${humanBytes(handleBytes)}.`;
+  return [{ key: 'handleBytes', doc, value: handleBytes }];
 }
 
 function llHandleEntry({ llHandleBytes, maxLlTokensPerRank }: Plan) {

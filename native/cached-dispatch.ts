@@ -7,6 +7,7 @@ import { checkPayload } from './dispatch-payload.js';
 import { EpgenArgumentError } from './errors.js';
 import { createEvent } from './event.js';
 import { checkHandle, type Handle } from './handle.js';
+import { highThroughputOf } from './high-throughput.js';
 import { LowLatencyHandle } from './low-latency-handle.js';
 import type { RankState } from './rank-state.js';
 import { readyOf } from './ready-counters.js';
@@ -43,6 +44,7 @@ export function cachedDispatchPart(
   path: string,
 ): Part<CachedReceived<Spec>> {
   const { description } = rank.group;
+  const { recvX } = highThroughputOf(rank.group, 'dispatch');
   assertObject(path, call);
   const given = call.handle as Handle<Spec>;
   // First: a spec with ht.cached would take it no more than one without.
@@ -85,7 +87,7 @@ export function cachedDispatchPart(
             numTokens: payload.numTokens,
             ...payload.pointers,
             handle: handle.block.pointer,
-            buffer: sequence % description.sizes.regions.recvX.numBuffers,
+            buffer: sequence % recvX.numBuffers,
             grid,
             window: window.idx,
             stream: order.streamOf(window),

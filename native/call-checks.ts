@@ -13,7 +13,7 @@ import type {
 } from './call-types.js';
 import type { DType } from './dtype.js';
 import type { HasExtras, HasScales, If, ScaleDType } from './payload-types.js';
-import type { Spec } from './spec-types.js';
+import type { HtOf, Spec } from './spec-types.js';
 import type { Tensor } from './tensor.js';
 
 type Rows<D extends DType, N extends number> = Tensor<D, readonly [number, N]>;
@@ -124,9 +124,9 @@ interface Needs {
 interface Has<S extends Spec> {
   readonly xScales: HasScales<S>;
   readonly extras: HasExtras<S>;
-  readonly layout: S['ht']['withoutTopk'];
-  readonly handle: S['ht']['cached'];
-  readonly numWorstTokens: S['ht']['worstTokens'];
+  readonly layout: HtOf<S>['withoutTopk'];
+  readonly handle: HtOf<S>['cached'];
+  readonly numWorstTokens: HtOf<S>['worstTokens'];
 }
 
 type Lacking<S extends Spec> = {
@@ -174,11 +174,27 @@ export type Refusal<T, Sentence extends string> = T extends object
   ? Sentence
   : { readonly is: Sentence };
 
+/** `T` for a spec with high-throughput calls; otherwise what to do for it. */
+export type WithHighThroughput<S extends Spec, Method extends string, T> = [S['ht']] extends [false]
+  ? `Expected a module with ${Method}, which this one was built without: set ht in the spec and build again`
+  : T;
+
 /** A dispatch call for the tensors of C. */
-export type CheckedDispatchCall<S extends Spec, C> = CheckedPayload<S, C> &
-  CheckedRouting<S, C> &
-  CountingOptions<S> &
-  WithoutOthers<S, C>;
+export type CheckedDispatchCall<S extends Spec, C> = WithHighThroughput<
+  S,
+  'dispatch',
+  CheckedPayload<S, C> & CheckedRouting<S, C> & CountingOptions<S> & WithoutOthers<S, C>
+>;
+
+/** What `getDispatchLayout` takes, for a tensor of the type I. */
+export type CheckedDispatchLayoutCall<S extends Spec, I> = WithHighThroughput<
+  S,
+  'getDispatchLayout',
+  {
+    /** [tokens, topk]: experts, or -1 for none. */
+    readonly topkIdx: CheckedTopkIdx<S, I>;
+  }
+>;
 
 type CheckedRouting<S extends Spec, C> = C extends { readonly handle: object }
   ? CachedRouting<S>

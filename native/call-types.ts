@@ -2,7 +2,7 @@ import type { Event } from './event.js';
 import type { Handle } from './handle.js';
 import type { If, IsSlotted, Payload } from './payload-types.js';
 import type { ReadyCounters } from './ready-counters.js';
-import type { Spec } from './spec-types.js';
+import type { HtOf, Spec } from './spec-types.js';
 import type { Stream } from './stream.js';
 import type { Tensor } from './tensor.js';
 
@@ -52,7 +52,7 @@ interface WorstTokens {
 
 /** How a dispatch runs that counts. */
 export type CountingOptions<S extends Spec> = DispatchOptions &
-  If<S['ht']['worstTokens'], WorstTokens>;
+  If<HtOf<S>['worstTokens'], WorstTokens>;
 
 interface TopkRouting<S extends Spec> {
   /** [tokens, topk]: experts, or -1 for none. A token travels once to each rank that owns one of them. */
@@ -113,7 +113,7 @@ interface Ready {
   readonly ready: ReadyCounters | null;
 }
 
-type ReadyIn<S extends Spec> = If<S['ht']['readyCounters'], Ready>;
+type ReadyIn<S extends Spec> = If<HtOf<S>['readyCounters'], Ready>;
 
 interface Origin<S extends Spec> {
   /** i32 [rows]: the token's index on its source rank. */

@@ -11,6 +11,7 @@ import { EpgenArgumentError } from './errors.js';
 import { checkExpertSlot, type ExpertSlot } from './expert-slot.js';
 import { assertExpertRows } from './expert-sum.js';
 import { checkHandle, type HandleParts } from './handle.js';
+import { highThroughputOf } from './high-throughput.js';
 import type { RankState } from './rank-state.js';
 import { builtArguments } from './spec-features.js';
 import { Tensor } from './tensor.js';
@@ -36,6 +37,7 @@ export interface CombineArguments {
 /** Checks a whole combine call. `path` leads to the call in messages, as `perRank[3].`. */
 export function checkCombine(rank: RankState, call: unknown, path: string): CombineArguments {
   rank.group.assertOpen();
+  highThroughputOf(rank.group, 'combine');
   assertObject(path, call);
   const features = builtArguments(rank.group.description.spec, path, call, FEATURES);
   assertCall(path, call, [...KEYS, ...features]);
@@ -96,9 +98,10 @@ function checkTopkWeights(
 function biasesOf(rank: RankState, value: unknown, name: string): (readonly [string, unknown])[] {
   if (value === undefined || value === null) return [];
   if (!Array.isArray(value)) return [[name, value]];
-  const { name: specName, ht } = rank.group.description.spec;
-  if (value.length < 1 || value.length > ht.biases) {
-    const most = ht.biases === 1 ? '1 tensor' : `1 to ${ht.biases} tensors`;
+  const { name: specName } = rank.group.description.spec;
+  const { biases } = highThroughputOf(rank.group);
+  if (value.length < 1 || value.length > biases) {
+    const most = biases === 1 ? '1 tensor' : `1 to ${biases} tensors`;
     throw new EpgenArgumentError(
       `Expected ${name} to be ${most} (ht.biases of ${specName}) but received ${value.length}`,
     );

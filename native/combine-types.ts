@@ -1,10 +1,10 @@
 // What combine takes and gives. A wrong tensor turns into a sentence, so that the compiler says what to build instead.
-import type { Checked, CheckedTopkWeights } from './call-checks.js';
+import type { Checked, CheckedTopkWeights, WithHighThroughput } from './call-checks.js';
 import type { ChannelOptions } from './call-types.js';
 import type { Event } from './event.js';
 import type { ExpertMajor } from './expert-major-types.js';
 import type { Handle } from './handle.js';
-import type { Spec } from './spec-types.js';
+import type { HtOf, Spec } from './spec-types.js';
 import type { AnyTensor, Tensor } from './tensor.js';
 
 /** Rows that combine sums, and those that it gives. */
@@ -59,14 +59,14 @@ interface WithExperts<S extends Spec> {
 }
 
 type CombineOptions<S extends Spec, W, B> = Where<
-  S['ht']['combineWeights'],
+  HtOf<S>['combineWeights'],
   true,
   WithWeights<W>,
   WithoutWeights
 > &
-  Where<S['ht']['biases'], 1, WithBias<B>> &
-  Where<S['ht']['biases'], 2, WithBiases<B>> &
-  Where<S['ht']['expertMajor'], true, WithExperts<S>>;
+  Where<HtOf<S>['biases'], 1, WithBias<B>> &
+  Where<HtOf<S>['biases'], 2, WithBiases<B>> &
+  Where<HtOf<S>['expertMajor'], true, WithExperts<S>>;
 
 /** What `combine` takes on one rank. */
 export type CombineCall<S extends Spec> = CombineBasics<S, CombineRows<S>> &
@@ -78,7 +78,7 @@ export type Combined<S extends Spec> = {
   readonly x: CombineRows<S>;
   /** Of `asyncFinish`: when the sums are there. Null without it. */
   readonly event: Event | null;
-} & Where<S['ht']['combineWeights'], true, CombinedWeights<S>>;
+} & Where<HtOf<S>['combineWeights'], true, CombinedWeights<S>>;
 
 interface CombinedWeights<S extends Spec> {
   /** f32 [tokens, topk]: sums of the ranks' weights; null where the call gave none. */
@@ -100,8 +100,12 @@ export type CheckedCombineCall<
   X extends AnyTensor,
   W extends AnyTensor,
   B extends AnyTensor,
-> = CombineBasics<S, CheckedRows<S, X, 'x'>> &
-  CombineOptions<S, CheckedTopkWeights<S, W>, CheckedRows<S, B, 'bias'>>;
+> = WithHighThroughput<
+  S,
+  'combine',
+  CombineBasics<S, CheckedRows<S, X, 'x'>> &
+    CombineOptions<S, CheckedTopkWeights<S, W>, CheckedRows<S, B, 'bias'>>
+>;
 
 /** One combine call per rank, each checked by itself. */
 export type CheckedCombineCalls<S extends Spec, P extends readonly unknown[]> = {

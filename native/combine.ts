@@ -7,6 +7,7 @@ import type { Combined, CombineWeights } from './combine-types.js';
 import { DTYPES } from './dtype.js';
 import type { Event } from './event.js';
 import { sumExperts } from './expert-sum.js';
+import { highThroughputOf } from './high-throughput.js';
 import { nextOutputOffset, nextWeightsOffset } from './output-window.js';
 import type { RankState } from './rank-state.js';
 import { isEarlierCallError } from './raw-errors.js';
@@ -198,10 +199,10 @@ function combinedIn(
   arrival: ReturnType<RankState['follow']>,
 ): Omit<AnyCombined, 'event'> {
   const { dims, description } = rank.group;
-  const { combineDtype, ht } = description.spec;
+  const { combineDtype } = description.spec;
   const { numTokens } = handle;
   const x = createTensor(combineDtype, [numTokens, dims.hidden], blockStorage(out.x, arrival));
-  if (!ht.combineWeights) return { x };
+  if (!highThroughputOf(rank.group).combineWeights) return { x };
   if (topkWeights === undefined) return { x, topkWeights: null };
   const storage = blockStorage(out.topkWeights, arrival);
   return { x, topkWeights: createTensor('f32', [numTokens, dims.numTopk], storage) };

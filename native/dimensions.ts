@@ -1,6 +1,6 @@
 import type { ModuleDescription } from './spec-types.js';
 
-/** The numbers of a module that calls are checked against. */
+/** The numbers of a module that calls are checked against; those of high-throughput calls are 0 where it has none. */
 export interface Dimensions {
   readonly numRanks: number;
   readonly hidden: number;
@@ -44,22 +44,25 @@ const LOW_LATENCY_SCALE_BLOCK = 128;
 /** Channels that `'chip'` stands for. */
 const CHIP_CHANNELS = 128;
 
+const NO_HIGH_THROUGHPUT = { maxTokensPerRank: 0, liveResults: 0 };
+
 export function dimensionsOf(description: ModuleDescription): Dimensions {
   const { spec, sizes } = description;
   const scales = sizes.regions.recvXScales;
   const granule = spec.scaleBlock * (spec.scaleDtype === 'ue8m0' ? SCALES_PER_PACKED_WORD : 1);
   const numScaleWords = scales ? Math.ceil(spec.hidden / granule) : 0;
   const isInColumns = scales && spec.scaleLayout === 'column';
+  const { maxTokensPerRank, liveResults } = spec.ht || NO_HIGH_THROUGHPUT;
   return {
     numRanks: spec.ranks,
     hidden: spec.hidden,
     numTopk: spec.topk,
     numExperts: spec.experts,
     numLocalExperts: spec.experts / spec.ranks,
-    numChannels: spec.channels.memory.count,
-    maxTokensPerRank: spec.ht.maxTokensPerRank,
-    maxRecvTokens: spec.ranks * spec.ht.maxTokensPerRank,
-    liveResults: spec.ht.liveResults,
+    numChannels: spec.ht ? spec.channels.memory.count : 0,
+    maxTokensPerRank,
+    maxRecvTokens: spec.ranks * maxTokensPerRank,
+    liveResults,
     isSlotted: spec.channels.memory.placement === 'slotted',
     numScaleWords,
     scaleColumnWords: isInColumns ? scales.bytes / WORD_BYTES / numScaleWords : 0,

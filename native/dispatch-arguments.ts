@@ -9,6 +9,7 @@ import { type CallOrder, checkOrder, checkWindow, ORDER_KEYS } from './call-orde
 import { assertOutlives } from './dispatch-input.js';
 import { checkPayload, type Payload } from './dispatch-payload.js';
 import { checkRouting, type Routing } from './dispatch-routing.js';
+import { highThroughputOf } from './high-throughput.js';
 import type { RankState } from './rank-state.js';
 import { builtArguments } from './spec-features.js';
 import type { WindowState } from './window-state.js';
@@ -46,6 +47,7 @@ export interface DispatchArguments {
 /** Checks a whole dispatch call. `path` leads to the call in messages, as `perRank[3].`. */
 export function checkDispatch(rank: RankState, call: unknown, path: string): DispatchArguments {
   rank.group.assertOpen();
+  highThroughputOf(rank.group, 'dispatch');
   assertObject(path, call);
   const features = builtArguments(rank.group.description.spec, path, call, FEATURES);
   assertCall(path, call, ['x', ...features, ...KEYS]);

@@ -1,6 +1,7 @@
 import { allocateAll } from './arena-block.js';
 import { assertCall, assertTokens, checkRows } from './arguments.js';
 import type { DispatchLayout } from './call-types.js';
+import { highThroughputOf } from './high-throughput.js';
 import type { RankState } from './rank-state.js';
 import { blockStorage } from './storage.js';
 import { MAIN_STREAM } from './stream-order.js';
@@ -14,6 +15,7 @@ export async function dispatchLayout(
 ): Promise<DispatchLayout> {
   const { numRanks, numExperts, numTopk } = rank.group.dims;
   rank.group.assertOpen();
+  highThroughputOf(rank.group, 'getDispatchLayout');
   rank.group.refuseInCapture('getDispatchLayout');
   assertCall(path, call, ['topkIdx']);
   const name = `${path}topkIdx`;

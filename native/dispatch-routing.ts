@@ -3,6 +3,7 @@ import { assertAsMany, checkRows, checkShaped, type PerToken } from './arguments
 import type { CollectiveKind } from './call-log.js';
 import { describe } from './dtype.js';
 import { EpgenArgumentError } from './errors.js';
+import { highThroughputOf } from './high-throughput.js';
 import type { RankState } from './rank-state.js';
 
 /** Where the tokens of a dispatch go, and who says so. */
@@ -49,7 +50,7 @@ export function checkRouting(
 
 function notRouted(rank: RankState, path: string): EpgenArgumentError {
   const topk = `${path}topkIdx and ${path}topkWeights`;
-  if (rank.group.description.spec.ht.withoutTopk) {
+  if (highThroughputOf(rank.group).withoutTopk) {
     return new EpgenArgumentError(`Expected ${topk}, or ${path}layout, but received none of them`);
   }
   return new EpgenArgumentError(`Expected ${topk} but received neither`, {

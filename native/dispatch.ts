@@ -7,6 +7,7 @@ import { checkDispatch, type DispatchArguments } from './dispatch-arguments.js';
 import { EpgenUnsupportedError } from './errors.js';
 import { createEvent, type Event } from './event.js';
 import { createHandle, type Handle, handleBytes } from './handle.js';
+import { highThroughputOf } from './high-throughput.js';
 import type { RankState } from './rank-state.js';
 import { readyOf } from './ready-counters.js';
 import { receiveWindow } from './receive-window.js';
@@ -65,8 +66,9 @@ export function enqueuedDispatchPart(
   }
   const launch = (delivery: Delivery) => {
     const event = enqueue(delivery);
-    const { dims, description } = rank.group;
-    const { numRecvTokens, numTokensPerExpert, numTokensPerRank } = description.handle.fields;
+    const { dims } = rank.group;
+    const { handle } = highThroughputOf(rank.group);
+    const { numRecvTokens, numTokensPerExpert, numTokensPerRank } = handle.fields;
     const count = (offset: number) =>
       handleStorage(delivery.handle, offset, delivery.numRecoveries);
     const rows = rowsInWindow(delivery, args.numWorstTokens || dims.maxRecvTokens);
@@ -147,7 +149,8 @@ function partOf<T>(
   launch: (delivery: Delivery) => T,
   abandon: (launched: T) => void,
 ): Part<T> {
-  const { dims, description } = rank.group;
+  const { dims } = rank.group;
+  const { handle: layout } = highThroughputOf(rank.group);
   const { numTokens } = args.payload;
   let handle: ArenaBlock | undefined;
   return {
@@ -156,7 +159,7 @@ function partOf<T>(
     kind: args.routing.kind,
     reserve: () => {
       args.recheck();
-      handle = new ArenaBlock(rank, handleBytes(description.handle, dims.numRanks, numTokens));
+      handle = new ArenaBlock(rank, handleBytes(layout, dims.numRanks, numTokens));
     },
     cancel: () => handle?.free(),
     launch: () => {
@@ -191,7 +194,7 @@ function rawCall({ rank, args, handle, sequence }: Delivery) {
     ...payload.pointers,
     ...routing.pointers,
     handle: handle.pointer,
-    buffer: sequence % rank.group.description.sizes.regions.recvX.numBuffers,
+    buffer: sequence % highThroughputOf(rank.group).recvX.numBuffers,
     grid,
     expertAlignment: args.expertAlignment,
     numWorstTokens: args.numWorstTokens,

@@ -39,7 +39,7 @@ export function checkExpertMajor(
 ): ExpertMajorArguments {
   const { spec } = rank.group.description;
   rank.group.assertOpen();
-  if (!spec.ht.expertMajor) {
+  if (spec.ht === false || !spec.ht.expertMajor) {
     throw new EpgenUnsupportedError(
       `Expected a module with rank.expertMajor but ${spec.name} was built without`,
       { hint: 'Set ht.expertMajor in the spec and build again.' },

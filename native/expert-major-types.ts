@@ -1,11 +1,11 @@
 // Types of rows by local expert; what a spec lacks is absent from them.
 import type { Received } from './call-types.js';
 import type { Payload } from './payload-types.js';
-import type { Spec } from './spec-types.js';
+import type { HtOf, Spec } from './spec-types.js';
 import type { Tensor } from './tensor.js';
 
 /** What `rank.expertMajor` takes: all that `dispatch` gave this rank, or the rows of another dispatch along its handle. */
-export type ExpertMajorInput<S extends Spec> = S['ht']['expertMajor'] extends false
+export type ExpertMajorInput<S extends Spec> = HtOf<S>['expertMajor'] extends false
   ? 'Expected a module with rank.expertMajor, which this one was built without: set ht.expertMajor in the spec and build again'
   : Omit<Received<S>, 'srcIdx' | 'event'>;
 

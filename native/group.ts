@@ -1,5 +1,10 @@
 import './async-dispose.js';
-import type { CheckedDispatchCalls, EnqueuedFrom, ReceivedFrom } from './call-checks.js';
+import type {
+  CheckedDispatchCalls,
+  EnqueuedFrom,
+  ReceivedFrom,
+  WithHighThroughput,
+} from './call-checks.js';
 import type { DispatchLayout, DispatchLayoutCall } from './call-types.js';
 import { captureGraph } from './capture-graph.js';
 import { checkPerRank, launchAll, type Part, settleAll } from './collective.js';
@@ -127,7 +132,9 @@ export class Group<S extends Spec = Spec> {
   }
 
   /** `rank.getDispatchLayout` on every rank. */
-  async getDispatchLayout(perRank: readonly DispatchLayoutCall<S>[]): Promise<DispatchLayout[]> {
+  async getDispatchLayout(
+    perRank: WithHighThroughput<S, 'getDispatchLayout', readonly DispatchLayoutCall<S>[]>,
+  ): Promise<DispatchLayout[]> {
     const calls = checkPerRank(this.#ranks, perRank);
     return settleAll(
       this.#ranks.map((rank, i) => dispatchLayout(rank, calls[i], `perRank[${i}].`)),

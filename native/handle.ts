@@ -3,6 +3,7 @@ import { assertSameRank } from './arguments.js';
 import { describe } from './dtype.js';
 import { EpgenArgumentError } from './errors.js';
 import { HandleLife } from './handle-life.js';
+import { highThroughputOf } from './high-throughput.js';
 import type { RankState } from './rank-state.js';
 import type { HandleLayout, Spec } from './spec-types.js';
 import { type Tensor, usableStorage } from './tensor.js';
@@ -127,7 +128,7 @@ export class Handle<S extends Spec = Spec> {
   }
 
   get #layout(): HandleLayout {
-    return this.#parts.rank.group.description.handle;
+    return highThroughputOf(this.#parts.rank.group).handle;
   }
 
   #usable(name: string): HandleParts {

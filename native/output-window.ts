@@ -1,4 +1,5 @@
 import type { HandleParts } from './handle.js';
+import { highThroughputOf } from './high-throughput.js';
 import type { Region, Spec } from './spec-types.js';
 import { windowStorage } from './storage.js';
 import type { Tensor } from './tensor.js';
@@ -7,7 +8,7 @@ import type { WindowState } from './window-state.js';
 
 /** Where the input of a window's next combine starts in it. */
 export function nextOutputOffset(window: WindowState): bigint {
-  return nextOffset(window, window.rank.group.description.sizes.regions.output);
+  return nextOffset(window, highThroughputOf(window.rank.group).output);
 }
 
 /** Where the top-k weights that a window's next combine brings start in it. */

@@ -1,6 +1,11 @@
 import { ArenaBlock } from './arena-block.js';
 import { checkDType, checkShape } from './arguments.js';
-import type { CheckedDispatchCall, CheckedTopkIdx, ReceivedFrom } from './call-checks.js';
+import type {
+  CheckedDispatchCall,
+  CheckedDispatchLayoutCall,
+  ReceivedFrom,
+  WithHighThroughput,
+} from './call-checks.js';
 import type { DispatchLayout } from './call-types.js';
 import { launchOne } from './collective.js';
 import { combinedWhenDone, combinePart } from './combine.js';
@@ -13,6 +18,7 @@ import { createEvent, type Event, usableEvent } from './event.js';
 import { expertMajor } from './expert-major.js';
 import type { ExpertMajor, ExpertMajorInput, ExpertMajorOptions } from './expert-major-types.js';
 import { checkHandle, type Handle } from './handle.js';
+import { highThroughputOf } from './high-throughput.js';
 import { lowLatencyOf } from './low-latency-arguments.js';
 import type {
   CheckedLowLatencyCombineCall,
@@ -166,7 +172,9 @@ export class Rank<S extends Spec = Spec> {
    * [rows, hidden] of `combineDtype`: memory for the experts' outputs of `handle` that this rank's next combine reads in
    * place. Stale once that combine is enqueued, or `combineInput` is called for another handle: both share one buffer.
    */
-  combineInput(handle: Handle<S>): CombineRows<S> {
+  combineInput(handle: WithHighThroughput<S, 'combineInput', Handle<S>>): CombineRows<S> {
+    this.#state.group.assertOpen();
+    highThroughputOf(this.#state.group, 'combineInput');
     const parts = checkHandle(this.#state, handle, 'handle');
     return claimOutput(parts, parts.numRows);
   }
@@ -217,10 +225,9 @@ export class Rank<S extends Spec = Spec> {
   }
 
   /** Tells where tokens would go, without sending them; no other rank takes part. Rejects as `dispatch`. */
-  getDispatchLayout<I extends AnyTensor>(call: {
-    /** [tokens, topk]: experts, or -1 for none. */
-    readonly topkIdx: CheckedTopkIdx<S, I>;
-  }): Promise<DispatchLayout> {
+  getDispatchLayout<I extends AnyTensor>(
+    call: CheckedDispatchLayoutCall<S, I>,
+  ): Promise<DispatchLayout> {
     return dispatchLayout(this.#state, call);
   }
 

@@ -1,4 +1,5 @@
 import type { ArenaBlock } from './arena-block.js';
+import { highThroughputOf } from './high-throughput.js';
 import type { WindowState } from './window-state.js';
 
 /**
@@ -21,8 +22,8 @@ export function readyOf(
   handle: ArenaBlock,
   sequence: number,
 ): { readonly ready?: ReadyCounters | null } {
-  const { description, capture } = rank.group;
-  if (!description.spec.ht.readyCounters) return {};
+  const { capture } = rank.group;
+  if (!highThroughputOf(rank.group).readyCounters) return {};
   if (capture !== undefined) return { ready: null };
   const target = (sequence + 1) >>> 0;
   return { ready: { pointer: base, handle: handle.pointer, target, rank: rank.idx } };

@@ -15,14 +15,18 @@ interface Feature {
 const FEATURES = {
   xScales: { field: "dtype 'fp8_e4m3'", isIn: hasScales },
   extras: { field: 'extraBytes', isIn: ({ extraBytes }) => extraBytes > 0 },
-  layout: { field: 'ht.withoutTopk', isIn: ({ ht }) => ht.withoutTopk },
-  handle: { field: 'ht.cached', isIn: ({ ht }) => ht.cached },
-  topkWeights: { field: 'ht.combineWeights', isIn: ({ ht }) => ht.combineWeights },
-  bias: { field: 'ht.biases', isIn: ({ ht }) => ht.biases > 0 },
-  expertMajor: { field: 'ht.expertMajor', isIn: ({ ht }) => ht.expertMajor },
+  layout: { field: 'ht.withoutTopk', isIn: ({ ht }) => ht !== false && ht.withoutTopk },
+  handle: { field: 'ht.cached', isIn: ({ ht }) => ht !== false && ht.cached },
+  topkWeights: { field: 'ht.combineWeights', isIn: ({ ht }) => ht !== false && ht.combineWeights },
+  bias: { field: 'ht.biases', isIn: ({ ht }) => ht !== false && ht.biases > 0 },
+  expertMajor: { field: 'ht.expertMajor', isIn: ({ ht }) => ht !== false && ht.expertMajor },
   cumulativeStats: { field: 'll.stats', isIn: hasLowLatencyStats },
   waitStats: { field: 'll.stats', isIn: hasLowLatencyStats },
-  numWorstTokens: { field: 'ht.worstTokens', neutral: 0, isIn: ({ ht }) => ht.worstTokens },
+  numWorstTokens: {
+    field: 'ht.worstTokens',
+    neutral: 0,
+    isIn: ({ ht }) => ht !== false && ht.worstTokens,
+  },
 } as const satisfies Record<string, Feature>;
 
 export type FeatureArgument = keyof typeof FEATURES;

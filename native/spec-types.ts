@@ -1,3 +1,17 @@
+/** The section `ht` of a spec that has one. */
+export interface HighThroughputSection {
+  readonly maxTokensPerRank: number;
+  readonly liveResults: number;
+  readonly credit: boolean;
+  readonly withoutTopk: boolean;
+  readonly cached: boolean;
+  readonly worstTokens: boolean;
+  readonly combineWeights: boolean;
+  readonly biases: number;
+  readonly expertMajor: boolean;
+  readonly readyCounters: boolean;
+}
+
 /** What the runtime needs of a normalised spec; the generated module's literal type extends it. */
 export interface Spec {
   readonly name: string;
@@ -12,18 +26,7 @@ export interface Spec {
   readonly extraBytes: number;
   readonly combineDtype: 'bf16' | 'f16' | 'f32';
   readonly topkIdx: 'i64' | 'i32';
-  readonly ht: {
-    readonly maxTokensPerRank: number;
-    readonly liveResults: number;
-    readonly credit: boolean;
-    readonly withoutTopk: boolean;
-    readonly cached: boolean;
-    readonly worstTokens: boolean;
-    readonly combineWeights: boolean;
-    readonly biases: number;
-    readonly expertMajor: boolean;
-    readonly readyCounters: boolean;
-  };
+  readonly ht: false | HighThroughputSection;
   readonly ll:
     | false
     | {
@@ -43,6 +46,9 @@ export interface Spec {
   };
 }
 
+/** The section `ht` of a spec, where it has one. */
+export type HtOf<S extends Spec> = Exclude<S['ht'], false>;
+
 /** A region of the window: `numBuffers` times `bytes` bytes, `stride` bytes apart, from `offset` on. */
 export interface Region {
   readonly offset: number;
@@ -51,26 +57,24 @@ export interface Region {
   readonly numBuffers: number;
 }
 
+/** Those that all specs with high-throughput calls have. */
+type HighThroughputRegions = Readonly<
+  Record<
+    'recvX' | 'recvTopkIdx' | 'recvTopkWeights' | 'recvSrcIdx' | 'recvChannelPrefix' | 'output',
+    Region
+  >
+>;
+
 /** Memory that every rank reserves, in bytes. */
 export interface Sizes {
   readonly windowBytes: number;
   readonly arenaBytes: number;
-  /** A handle of as many tokens as a rank may send. */
-  readonly handleBytes: number;
+  /** A handle of as many tokens as a rank may send; there where the spec has high-throughput calls. */
+  readonly handleBytes?: number;
   /** A low-latency handle of as many tokens as a rank may send; there where the spec has such calls. */
   readonly llHandleBytes?: number;
-  readonly regions: Readonly<
-    Record<
-      | 'control'
-      | 'recvX'
-      | 'recvTopkIdx'
-      | 'recvTopkWeights'
-      | 'recvSrcIdx'
-      | 'recvChannelPrefix'
-      | 'output',
-      Region
-    >
-  > & {
+  readonly regions: Partial<HighThroughputRegions> & {
+    readonly control: Region;
     readonly recvXScales?: Region;
     readonly recvExtras?: Region;
     readonly outputWeights?: Region;
@@ -81,6 +85,15 @@ export interface Sizes {
     readonly llOutput?: Region;
   };
 }
+
+/** A spec with high-throughput calls. */
+export type HighThroughputSpec = Spec & { readonly ht: HighThroughputSection };
+
+/** Sizes of a spec with high-throughput calls. */
+export type HighThroughputSizes = Sizes & {
+  readonly handleBytes: number;
+  readonly regions: HighThroughputRegions;
+};
 
 /** Where a handle's fields lie, in bytes from its start; `slot`, i32 [tokens, ranks], follows the header. */
 export interface HandleLayout {
@@ -123,7 +136,8 @@ export interface ModuleDescription<S extends Spec = Spec> {
   /** The command that builds this module's addon, for error messages. */
   readonly buildCommand: string;
   readonly sizes: Sizes;
-  readonly handle: HandleLayout;
+  /** There where the spec has high-throughput calls. */
+  readonly handle?: HandleLayout;
   /** There where the spec has low-latency calls. */
   readonly llHandle?: LowLatencyHandleLayout;
   /** The module's own `import.meta.url`: its addon lies beside it. */

@@ -47,7 +47,7 @@ export function windowResource(window: WindowState, offset: number): Resource {
  * as it runs.
  */
 export function dispatchWrites(window: WindowState): Resource[] {
-  const { numBuffers } = regionsOf(window).recvX;
+  const numBuffers = numBuffersOf(window, 'recvX');
   const { liveResults } = window.rank.group.dims;
   const written = unlike({ next: window.numDispatches, live: liveResults, numBuffers });
   return [callsOf(window), ...written.map((buffer) => received(window, buffer))];
@@ -55,7 +55,7 @@ export function dispatchWrites(window: WindowState): Resource[] {
 
 /** What the window's next dispatch fills. */
 export function nextReceived(window: WindowState): Resource {
-  return received(window, window.numDispatches % regionsOf(window).recvX.numBuffers);
+  return received(window, window.numDispatches % numBuffersOf(window, 'recvX'));
 }
 
 /** What a combine writes: until it has ended, peers may be reading the input of the one before. */
@@ -111,7 +111,7 @@ function unlike({
   return Array.from({ length: numBuffers }, (_, b) => b).filter((b) => !kept.has(b));
 }
 
-function numBuffersOf(window: WindowState, name: 'llRecvX' | 'llOutput'): number {
+function numBuffersOf(window: WindowState, name: 'recvX' | 'llRecvX' | 'llOutput'): number {
   return regionsOf(window)[name]?.numBuffers ?? 1;
 }
 

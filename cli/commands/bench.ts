@@ -20,6 +20,7 @@ import {
 } from '../../native/bench/low-latency.js';
 import { lowLatencyReportLines } from '../../native/bench/low-latency-report.js';
 import { reportLines } from '../../native/bench/report.js';
+import { hasHighThroughput } from '../../native/high-throughput.js';
 import type { Sizes, Spec } from '../../native/spec-types.js';
 import type { Context } from '../main.js';
 import type { Output } from '../output.js';
@@ -41,7 +42,7 @@ export function define(command: Command, { output }: Context): void {
   command
     .argument('<spec>', 'spec file, or name in specs/, that was built for cuda')
     .option('--backend <name>', 'cuda; an emulated machine is refused', 'cuda')
-    .option('--low-latency', 'time low-latency calls')
+    .option('--low-latency', 'time low-latency calls; default: where the spec has no others')
     .option(
       '--tokens <n>',
       `tokens a rank (default: ht.maxTokensPerRank; low latency: ${LL_TOKENS.join(', ')} in turn)`,
@@ -91,12 +92,12 @@ async function run(name: string, options: BenchOptions, output: Output): Promise
     seed: options.seed,
     command: ['epgen', ...process.argv.slice(2)].join(' '),
   };
-  if (options.lowLatency === true) {
-    const result = await benchLowLatency(input);
-    await tell(output, options.out, result, lowLatencyReportLines(result));
-  } else {
+  if (options.lowLatency !== true && hasHighThroughput(input)) {
     const result = await bench(input);
     await tell(output, options.out, result, reportLines(result));
+  } else {
+    const result = await benchLowLatency(input);
+    await tell(output, options.out, result, lowLatencyReportLines(result));
   }
 }
 

@@ -35,7 +35,7 @@ export function define(command: Command, { output }: Context): void {
           spec,
           plan,
           regions: layout.regions,
-          channels: channelRanges(plan),
+          ...channelsOf(plan),
           options: optionCosts(spec),
           why,
         });
@@ -57,7 +57,7 @@ function sections(spec: Spec, plan: Plan, layout: Layout): readonly Section[] {
     [`window, ${humanBytes(plan.windowBytes)} a rank`, regionLines(layout)],
     ['options: what each adds to the same spec without it', optionLines(costs.filter(isOn))],
     ['options not asked for: what each would add', optionLines(costs.filter((one) => !isOn(one)))],
-    [`channels of a call with ${grouped(plan.maxTokensPerRank)} tokens a rank`, channelLines(plan)],
+    ...channelSections(plan),
     ['reuse: why a region may be written again', reuseLines(plan)],
   ];
 }
@@ -108,18 +108,43 @@ function regionLines({ regions }: Layout): string[] {
   return tableLines(columns, rows);
 }
 
+interface ChannelRange {
+  readonly channel: number;
+  readonly begin: number;
+  readonly end: number;
+}
+
+/** For each kind of calls that the spec has. */
+function channelsOf(plan: Plan) {
+  const { maxTokensPerRank, numChannels, maxLlTokensPerRank, numLlChannels } = plan;
+  return {
+    channels: channelRanges(maxTokensPerRank, numChannels),
+    llChannels: channelRanges(maxLlTokensPerRank, numLlChannels),
+  };
+}
+
+function channelSections(plan: Plan): readonly Section[] {
+  const { channels, llChannels } = channelsOf(plan);
+  const title = (call: string, tokens = 0) =>
+    `channels of a ${call} with ${grouped(tokens)} tokens a rank`;
+  return [
+    [title('call', plan.maxTokensPerRank), channelLines(channels)],
+    [title('low-latency call', plan.maxLlTokensPerRank), channelLines(llChannels)],
+  ];
+}
+
 /** Tokens that each channel carries of the largest call: [begin, end). */
-function channelRanges(plan: Plan): { channel: number; begin: number; end: number }[] {
-  const tokens = plan.maxTokensPerRank;
-  const share = Math.ceil(tokens / plan.numChannels);
-  return Array.from({ length: plan.numChannels }, (_, channel) => ({
+function channelRanges(tokens = 0, numChannels = 0): readonly ChannelRange[] {
+  const share = Math.ceil(tokens / numChannels);
+  return Array.from({ length: numChannels }, (_, channel) => ({
     channel,
     begin: Math.min(tokens, channel * share),
     end: Math.min(tokens, (channel + 1) * share),
   }));
 }
 
-function channelLines(plan: Plan): string[] {
+function channelLines(ranges: readonly ChannelRange[]): string[] {
+  if (ranges.length === 0) return [];
   const right = { align: 'right' as const };
   const columns = [
     { title: 'channel', ...right },
@@ -127,12 +152,7 @@ function channelLines(plan: Plan): string[] {
     { title: 'end', ...right },
     { title: 'tokens', ...right },
   ];
-  const rows = channelRanges(plan).map(({ channel, begin, end }) => [
-    channel,
-    begin,
-    end,
-    end - begin,
-  ]);
+  const rows = ranges.map(({ channel, begin, end }) => [channel, begin, end, end - begin]);
   return tableLines(columns, rows);
 }
 

@@ -26,7 +26,7 @@ export function optionLines(costs: readonly OptionCost[]): string[] {
 
 function nameOf({ field, value, without }: OptionCost): string {
   const key = field.slice(field.lastIndexOf('.') + 1);
-  if (value === true) return key;
+  if (value === true || typeof value === 'object') return key;
   const setting = `${key}=${shown(value)}`;
   return isDefault(field, without) ? setting : `${setting}, not ${shown(without)}`;
 }

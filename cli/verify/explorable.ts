@@ -7,11 +7,12 @@ const MAX_CHANNELS = 8;
 
 /** @throws EpgenError EPGEN_ARGUMENT when a spec has too many orders to try them all. */
 export function checkExplorable(spec: Spec): void {
-  const { name, ranks, channels } = spec;
+  const { name, ranks, ht, channels } = spec;
   const { numLlChannels = 0 } = lowLatencyPlan(spec);
   const hint = (flags: string) =>
     `Explore a spec with ${flags} instead, or verify without --explore.`;
-  requireFew(`${name} has`, ranks * channels.memory.count, hint('--ranks 2 --channels 2'));
+  const numHtChannels = ht ? channels.memory.count : 0;
+  requireFew(`${name} has`, ranks * numHtChannels, hint('--ranks 2 --channels 2'));
   requireFew(
     `low-latency calls of ${name} have`,
     ranks * numLlChannels,

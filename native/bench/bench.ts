@@ -1,5 +1,6 @@
 // One run of the benchmark: the wire's limit, then the operations, then everything that was seen.
-import { EpgenArgumentError } from '../errors.js';
+import { EpgenArgumentError, EpgenUnsupportedError } from '../errors.js';
+import { hasHighThroughput } from '../high-throughput.js';
 import type { Sizes, Spec } from '../spec-types.js';
 import type { Sources } from './git-state.js';
 import {
@@ -72,8 +73,13 @@ const NOTE =
   'us: [round][rank], events on each stream around one call, behind a start line of all devices. Operations: ' +
   'slowest rank of a round, median over rounds, then over windows; one window is one routing. 1 GB is 1e9 bytes.';
 
-/** Runs the benchmark. Throws {@link EpgenUnsupportedError} on a machine with fewer GPUs than ranks. */
+/** Runs the benchmark. Throws {@link EpgenUnsupportedError} for a spec without high-throughput calls, or with too few GPUs. */
 export async function bench(input: BenchInput): Promise<BenchResult> {
+  if (!hasHighThroughput(input)) {
+    throw new EpgenUnsupportedError(
+      `Expected ${input.spec.name} to have high-throughput calls: ht is false`,
+    );
+  }
   const { spec, sizes, addonPath, probePath, say = () => undefined } = input;
   const { maxTokensPerRank } = spec.ht;
   const numTokens = wholeNumber('--tokens', input.numTokens ?? maxTokensPerRank, 1);

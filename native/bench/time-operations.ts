@@ -1,6 +1,6 @@
 // Times dispatch and combine on GPUs. Below the runtime's classes: between two calls nothing may allocate or wait.
 import type { RawAddon, RawGroup } from '../addon-types.js';
-import type { Sizes, Spec } from '../spec-types.js';
+import type { HighThroughputSizes, HighThroughputSpec } from '../spec-types.js';
 import { openBenchGroup } from './machine.js';
 import { openMemory, type RankMemory, writeRouting } from './rank-memory.js';
 import { type Start, timeRounds } from './rounds.js';
@@ -9,8 +9,8 @@ import { mean, median, type Spread, spreadOf } from './statistics.js';
 
 export interface TimingInput {
   readonly addon: RawAddon;
-  readonly spec: Spec;
-  readonly sizes: Sizes;
+  readonly spec: HighThroughputSpec;
+  readonly sizes: HighThroughputSizes;
   readonly devices: readonly number[];
   readonly numTokens: number;
   readonly numWindows: number;

@@ -147,16 +147,30 @@ std::future<void> CudaRank::reach(const std::vector<std::unique_ptr<CudaRank>>& 
     });
 }
 
+/// A kernel of the spec that finds nothing to do: the layout of no tokens, or what came of a dispatch that never was.
+Launch CudaRank::idle_launch() const {
+    if (module_.dispatch_layout == nullptr) {
+        LlStageCall stage{};
+        stage.rank_idx = place_.rank_idx;
+        stage.grid = 1;
+        stage.handle = stage.x = arena_.get();
+        stage.fault = memory().windows[0].fault;
+        stage.window[place_.rank_idx] = windows_[0].get();
+        return module_.ll_stage(stage);
+    }
+    DispatchLayoutCall query{};
+    query.rank_idx = place_.rank_idx;
+    query.record_tag = 1;
+    query.num_tokens_per_rank = arena_.get();
+    query.num_tokens_per_expert = arena_.get() + module_.num_ranks * sizeof(int32_t);
+    query.record = memory().count_record(0);
+    return module_.dispatch_layout(query);
+}
+
 /// Everything that can be on a stream is on it once, while nothing waits for anything.
 std::future<void> CudaRank::warm_up() {
     return worker_.ask([this] {
-        DispatchLayoutCall query{};
-        query.rank_idx = place_.rank_idx;
-        query.record_tag = 1;
-        query.num_tokens_per_rank = arena_.get();
-        query.num_tokens_per_expert = arena_.get() + module_.num_ranks * sizeof(int32_t);
-        query.record = memory().count_record(0);
-        launch(module_.dispatch_layout(query), stream());
+        launch(idle_launch(), stream());
         launch_small(kDelayKernel, DelayArgs{0, abort_word()}, stream());
 
         std::byte* const staging = staging_->take(kCacheLineBytes)->data;

@@ -117,6 +117,7 @@ private:
     PinnedMemory allocate_pinned(uint64_t num_bytes, const char* purpose) const;
     DeviceMemory allocate_device(uint64_t num_bytes, const char* purpose) const;
     void load_kernels() const;
+    Launch idle_launch() const;
     void fail(Error error);
     CudaGraph make_graph(const std::vector<GraphStep>& steps) const;
     CudaStaging::Chunk take_staging(uint64_t num_bytes);

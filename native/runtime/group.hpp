@@ -139,6 +139,7 @@ private:
                          uint64_t alignment = 1) const;
     void accept_transfer(RankState& rank, uint32_t stream_idx, Completion completion,
                          std::function<void(uint32_t rank_idx)> append);
+    void check_tokens(uint32_t num_tokens) const;
     void check_call(uint32_t num_tokens, uint32_t grid) const;
     void check_place(const RankState& rank, uint32_t window_idx, uint32_t stream_idx) const;
     RankState& rank_with(uint32_t rank_idx, uint32_t stream_idx);

@@ -19,8 +19,13 @@ const void* Group::bias_at(const RankState& rank, const CombineRequest& request,
                      uint64_t{request.num_tokens} * module_.combine_row_bytes, kVectorBytes);
 }
 
-void Group::check_call(uint32_t num_tokens, uint32_t grid) const {
+void Group::check_tokens(uint32_t num_tokens) const {
+    require_built("high-throughput calls", module_.num_channels > 0);
     expect_within("numTokens", num_tokens, 0, module_.max_tokens_per_rank);
+}
+
+void Group::check_call(uint32_t num_tokens, uint32_t grid) const {
+    check_tokens(num_tokens);
     expect_within("grid", grid, 1, module_.num_channels);
 }
 
@@ -154,7 +159,7 @@ void Group::dispatch_layout(uint32_t rank_idx, const DispatchLayoutRequest& requ
     const std::lock_guard lock(mutex_);
     RankState& rank = rank_at(rank_idx);
     const uint64_t num_tokens = request.num_tokens;
-    expect_within("numTokens", num_tokens, 0, module_.max_tokens_per_rank);
+    check_tokens(request.num_tokens);
     DispatchLayoutCall call{
         .rank_idx = rank_idx,
         .num_tokens = request.num_tokens,

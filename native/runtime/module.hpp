@@ -147,23 +147,24 @@ struct Launch {
 struct Module {
     const char* name;
     const char* spec_hash;
-    const char *row_type, *combine_type;  // of the elements that dispatch and combine move, as specs name them
     uint32_t num_ranks;
-    uint32_t num_channels;
     uint32_t num_experts;
     uint32_t num_local_experts;
     uint32_t num_topk;
-    uint32_t max_tokens_per_rank;
-    uint32_t max_recv_tokens;
-    uint32_t num_recv_buffers;
     uint64_t window_bytes;
     uint64_t arena_bytes;
     uint64_t control_bytes;  // of a window, from its start: all that reset_control() writes
+    uint64_t record_bytes;   // a CountRecord and the counts that follow it
+    uint64_t topk_idx_bytes;
+    // Of high-throughput calls; 0 where the spec has none.
+    const char *row_type, *combine_type;  // of the elements that dispatch and combine move, as specs name them
+    uint32_t num_channels;
+    uint32_t max_tokens_per_rank;
+    uint32_t max_recv_tokens;
+    uint32_t num_recv_buffers;
     uint64_t handle_header_bytes;
-    uint64_t record_bytes;  // a CountRecord and the counts that follow it
     uint64_t row_bytes;
     uint64_t combine_row_bytes;
-    uint64_t topk_idx_bytes;
     uint64_t scale_bytes;  // of one token; 0 where rows have no scales
     uint64_t scale_column_words;  // from one column of received scales to the next; 0 where they lie in rows
     uint64_t extra_bytes;  // of one token
@@ -180,6 +181,7 @@ struct Module {
     bool has_ll_stats;
     bool rounds_ll_scales;  // of fp8 rows, to powers of two
     std::vector<const KernelEntry*> kernels;
+    // Null where the spec has no high-throughput calls.
     Launch (*dispatch)(const DispatchCall& call);
     Launch (*combine)(const CombineCall& call);
     Launch (*dispatch_layout)(const DispatchLayoutCall& call);

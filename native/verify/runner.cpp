@@ -16,10 +16,13 @@ constexpr std::clock_t kLongestSchedule = 60 * CLOCKS_PER_SEC;
 /// Rows of few tokens show what goes wrong between calls: most schedules for the time. Orders don't depend on rows.
 Options with_token_limit(Options options, const Module& module) {
     constexpr uint64_t kRowsBytes = 1 << 20;  // of all ranks' tokens
-    const uint64_t num_tokens = kRowsBytes / (module.num_ranks * module.row_bytes);
+    const bool has_ht = module.num_channels > 0;
+    const uint64_t row_bytes = has_ht ? module.row_bytes : module.ll_input_row_bytes;
+    const uint64_t num_tokens = kRowsBytes / (module.num_ranks * row_bytes);
     const uint64_t limit = options.explores ? 2 : std::clamp<uint64_t>(num_tokens, 4, 40);
     if (options.max_tokens == 0) options.max_tokens = static_cast<uint32_t>(limit);
-    options.max_tokens = std::min(options.max_tokens, module.max_tokens_per_rank);
+    options.max_tokens =
+        std::min(options.max_tokens, has_ht ? module.max_tokens_per_rank : module.max_ll_tokens_per_rank);
     return options;
 }
 

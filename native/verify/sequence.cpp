@@ -265,6 +265,7 @@ void Sequence::draw(uint64_t seed, const Options& options, const Module& module,
     num_calls = num_dispatches = num_combines = num_queries = 0;
     pulled_at_.clear();
     num_earlier_calls = draw_earlier_calls(random, options.num_calls);
+    if (module.num_channels == 0) return;
     // Where every order is tried, low-latency calls and others have a sequence each.
     const bool is_low_latency = options.explores && module.num_ll_channels > 0 && seed % 2 == 0;
     while (num_calls < options.num_calls && !is_low_latency) {

@@ -11,6 +11,13 @@ namespace epgen {
 // What a spec may have none of. Its own, in its namespace, hide these.
 constexpr Region<uint32_t> kRecvXScales{}, kRecvExtras{}, kOutputWeights{};
 constexpr uint32_t kNumScaleWords = 0, kScaleColumnWords = 0, kNumExtraWords = 0;
+constexpr Region<uint8_t> kRecvX{}, kOutput{};
+constexpr Region<uint32_t> kRecvTopkWeights{};
+constexpr Region<int32_t> kRecvTopkIdx{}, kRecvSrcIdx{}, kRecvChannelPrefix{};
+constexpr uint32_t kNumChannels = 0, kRowBytes = 0, kMaxTokensPerRank = 0, kLiveResults = 0, kCombineRowBytes = 0;
+struct HandleHeader {
+    int32_t num_recv_tokens, num_tokens_per_expert, rank_prefix, channel_prefix, recv_channel_prefix;
+};
 constexpr Region<uint8_t> kLlRecvX{}, kLlOutput{};
 constexpr Region<uint32_t> kLlRecvXScales{};
 constexpr Region<int32_t> kLlRecvSrcIdx{};
@@ -47,6 +54,7 @@ RowRegion scales_region() {
 
 model::Element combine_element() {
     const char* type = module().combine_type;
+    if (type == nullptr) return model::Element::bf16;  // nothing is combined
     return std::strcmp(type, "f32") == 0   ? model::Element::f32
            : std::strcmp(type, "f16") == 0 ? model::Element::f16
                                            : model::Element::bf16;
@@ -86,7 +94,7 @@ verify::SpecLayout make_layout() {
         {kNumRanks, kNumExperts, kNumTopk, kNumChannels, kHidden, kRowBytes, kMaxTokensPerRank, element,
          kNumScaleWords, kScaleColumnWords > 0, kNumExtraWords, is_slotted},
         kLiveResults,
-        std::strcmp(module().row_type, module().combine_type) == 0,
+        module().row_type != nullptr && std::strcmp(module().row_type, module().combine_type) == 0,
         row_region(kRecvX, kRowBytes, kRowBytes / kHidden),
         scales_region(),
         row_region(kRecvExtras, kNumExtraWords * sizeof(uint32_t)),

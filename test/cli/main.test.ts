@@ -53,7 +53,8 @@ describe('bad input', () => {
       2,
       /path=value.*received topk/,
     ],
-    ['a later mode', ['inspect', ...SHAPE, '--set', 'ht=false'], 2, /ht .*builds an object/],
+    ['a later mode', ['inspect', ...SHAPE, '--set', 'ranksPerNode=1'], 2, /at most ranksPerNode/],
+    ['no calls at all', ['inspect', ...SHAPE, '--set', 'ht=false'], 2, /ll to be an object.*ht/],
     [
       'a placement of its own',
       ['inspect', ...SHAPE, '--placement', 'dense'],
@@ -107,6 +108,16 @@ describe('epgen inspect', () => {
       'why each number is what it is',
       ['--ranks', '8', '--hidden', '16384', ...OPTIONS, '--why'],
       ['= numRanks × maxTokensPerRank', 'bound by MAX_AUTO_PIECE_BYTES', 'window.recv_extras'],
+    ],
+    [
+      'low-latency calls alone',
+      ['--set', 'ht=false', '--ll-max-tokens', '4'],
+      ['ll_recv_x', 'channels of a low-latency call with 4 tokens a rank', 'dispatch_layout'],
+    ],
+    [
+      'why each of their numbers is what it is',
+      ['--set', 'ht=false', '--ll-max-tokens', '4', '--why'],
+      ['window.ll_recv_x', 'arena.ll_tokens', 'arenaBytes must be at least llHandleBytes'],
     ],
   ])('prints %s within 80 columns', async (_what, args, words) => {
     const { stdout, code } = await run('inspect', ...SHAPE, ...args);

@@ -230,6 +230,36 @@ describe('every order of the smallest kernels', () => {
   });
 });
 
+describe('low-latency calls alone', () => {
+  const shape = '--ranks 2 --hidden 8 --experts 2 --topk 1 --ll-max-tokens 4'.split(' ');
+  const alone = [...shape, '--set', 'ht=false', '--set', 'channels.ll=1'];
+
+  it('are run in many schedules', async () => {
+    const { exitCode, record } = await verifyJson(...alone, '--seeds', '60');
+    expect(record.specs).toMatchObject([{ schedules: 60, findings: [] }]);
+    expect(exitCode).toBe(0);
+  });
+
+  it('are tried in every order', async () => {
+    const { exitCode, record } = await verifyJson<Explored>(...alone, '--explore', '--seeds', '6');
+    expect(record.specs).toMatchObject([{ finished: true, finishedSequences: 6, findings: [] }]);
+    expect(exitCode).toBe(0);
+  });
+
+  it('that tell peers of outputs too early are found, and shown again', async () => {
+    const { mend } = await plant('ll-combine/ready.hbs', 'wait_acquire_sys(', 'wait_relaxed_sys(');
+    const { exitCode, record } = await verifyJson(...alone, '--seeds', '60');
+    expect(exitCode).toBe(1);
+    const [finding] = record.specs[0]?.findings ?? [];
+    expect(finding?.places).toContainEqual(expect.objectContaining({ file: 'll_combine.cu' }));
+    const again = await verifyJson(...(finding?.replay.split(' ').slice(2) ?? []));
+    expect(again.record.specs[0]?.findings.map(({ message }) => message)).toContain(
+      finding?.message,
+    );
+    await mend();
+  });
+});
+
 describe('a kernel that sums a row that nobody wrote', () => {
   it('is found with the seed alone as among others', async () => {
     const { mend } = await plant(

@@ -46,6 +46,8 @@ describe('explainPlan', () => {
   it.each<[name: string, input: SpecInput]>([
     ['the default', { ranks: 8, hidden: 7168 }],
     ['every option', EVERY_OPTION],
+    ['low-latency calls beside the others', { ranks: 8, hidden: 7168, ll: {} }],
+    ['low-latency calls alone', { ranks: 8, hidden: 7168, ht: false, ll: {} }],
   ])('explains every number of the plan: %s', (_, input) => {
     const plan = planFromSpec(parseSpec(input, 'test'));
     const explained = explain(input).map(({ name }) => name);

@@ -44,7 +44,7 @@ describe('layoutFromPlan', () => {
   });
 
   it('lays out the handle and the count record', () => {
-    const offsets = layout.handle.fields.map(({ name, offset }) => [name, offset]);
+    const offsets = layout.handle!.fields.map(({ name, offset }) => [name, offset]);
     expect(Object.fromEntries(offsets)).toEqual({
       num_recv_tokens: 0,
       num_tokens_per_expert: 128,
@@ -52,8 +52,20 @@ describe('layoutFromPlan', () => {
       channel_prefix: 512,
       recv_channel_prefix: 1024,
     });
-    expect(layout.handle.headerBytes).toBe(1536);
+    expect(layout.handle?.headerBytes).toBe(1536);
     expect(layout.recordBytes).toBe(24 + 32 * 4);
+  });
+
+  it('has nothing of calls that the spec does without', () => {
+    const spec = parseSpec({ ranks: 8, hidden: 7168, ht: false, ll: {} }, 'test');
+    const { regions, structs, args, handle, recordBytes } = layoutFromPlan(planFromSpec(spec));
+    const names = ['control', 'll_control', 'll_recv_x', 'll_recv_src_idx', 'll_output'];
+    expect(regions.map(({ name }) => name)).toEqual(names);
+    const others = [...structs, ...args].filter(({ name }) => !name.startsWith('Ll'));
+    expect(others.map(({ name }) => name)).toEqual(['Control']);
+    expect(structs[0]?.fields.map(({ name }) => name)).toEqual(['abort']);
+    expect(handle).toBeUndefined();
+    expect(recordBytes).toBe(24);
   });
 
   it('starts the window with the abort word', () => {

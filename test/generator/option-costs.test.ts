@@ -64,6 +64,18 @@ describe('optionCosts', () => {
     expect(costs.map(({ field }) => field)).not.toContain('ht.expertMajor');
   });
 
+  it('tells what each kind of calls adds, where the other would stay', () => {
+    const ll = { maxTokensPerRank: 8 };
+    const alone = { ranks: 2, hidden: 128, topk: 4, ht: false, ll } as const;
+    const fields = optionCosts(parseSpec(alone, 'test')).map(({ field }) => field);
+    expect(fields.every((field) => field === 'ht' || field.startsWith('ll.'))).toBe(true);
+    const files = ['dispatch.cu', 'combine.cu', 'dispatch_layout.cu'];
+    expect(costOf(alone, 'ht')).toMatchObject({ isOn: false, files });
+    expect(costOf({ ...BASE, ll }, 'ht')).toMatchObject({ isOn: true, files });
+    expect(costOf({ ...BASE, ll }, 'll')).toMatchObject({ isOn: true });
+    expect(costOf(BASE, 'ht')).toBeUndefined();
+  });
+
   it('has no scales to offer rows that could have none', () => {
     expect(costOf(BASE, 'dtype')).toBeUndefined();
     expect(costOf({ ...BASE, dtype: 'u8' }, 'dtype')).toMatchObject({ isOn: false });

@@ -4,8 +4,9 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { generate } from '../../generator/generate.js';
+import { combinePlan, dispatchPlan } from '../../generator/high-throughput-plan.js';
 import { layoutFromPlan } from '../../generator/layout.js';
-import { combinePlan, dispatchPlan, planFromSpec } from '../../generator/plan.js';
+import { planFromSpec } from '../../generator/plan.js';
 import { SHARED_BYTES_LIMIT } from '../../generator/shared-memory.js';
 import { parseSpec, type Spec } from '../../generator/spec.js';
 
@@ -43,13 +44,18 @@ const specs: fc.Arbitrary<Spec> = fc
     maxTokensPerRank: fc.integer({ min: 1, max: 65536 }),
     liveResults: fc.integer({ min: 1, max: 4 }),
     count: fc.integer({ min: 1, max: 64 }),
+    kinds: fc.constantFrom('high-throughput', 'low-latency', 'both'),
   })
-  .map(({ ranks, hidden, localExperts, topk, maxTokensPerRank, liveResults, count }) => {
+  .map(({ ranks, hidden, localExperts, topk, maxTokensPerRank, liveResults, count, kinds }) => {
     const experts = ranks * localExperts;
-    const ht = { maxTokensPerRank, liveResults };
-    const channels = { memory: { count } };
+    const ht = { ht: { maxTokensPerRank, liveResults }, channels: { memory: { count } } };
+    const calls = {
+      'high-throughput': ht,
+      'low-latency': { ht: false, ll: {} },
+      both: { ...ht, ll: {} },
+    }[kinds];
     return parseSpec(
-      { ranks, hidden, experts, topk: Math.min(topk, experts), ht, channels },
+      { ranks, hidden, experts, topk: Math.min(topk, experts), ...calls },
       'property',
     );
   });

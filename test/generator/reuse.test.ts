@@ -77,6 +77,11 @@ describe('low-latency calls', () => {
     expect(reuseTable(low(2, true)).slice(0, reuseTable(input).length)).toEqual(reuseTable(input));
   });
 
+  test('have the table of their own where there are no others', () => {
+    const { numRecvBuffers, numOutputBuffers, liveResults, credit, ...alone } = low(2, false);
+    expect(reuseTable(alone)).toEqual(edgesOf(2, false));
+  });
+
   test.each([
     [1, false, 2, 'll.arrivals'],
     [2, false, 4, 'll.arrivals'],

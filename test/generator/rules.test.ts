@@ -1,16 +1,21 @@
 import { describe, expect, it } from 'vitest';
 import { generate } from '../../generator/generate.js';
+import {
+  type CombinePlan,
+  type DispatchPlan,
+  requireHt,
+} from '../../generator/high-throughput-plan.js';
 import type { LlCombinePlan, LlDispatchPlan } from '../../generator/low-latency-plan.js';
 import { derivePlan, type Plan } from '../../generator/plan.js';
+import type { Rule } from '../../generator/rule.js';
 import { RULES } from '../../generator/rules.js';
 import { parseSpec } from '../../generator/spec.js';
 
-const spec = parseSpec({ ranks: 8, hidden: 7168 }, 'test');
-const plan = derivePlan(spec);
-const dispatch = (fields: Partial<Plan['dispatch']>) => ({
+const plan = requireHt(derivePlan(parseSpec({ ranks: 8, hidden: 7168 }, 'test')));
+const dispatch = (fields: Partial<DispatchPlan>) => ({
   dispatch: { ...plan.dispatch, ...fields },
 });
-const combine = (fields: Partial<Plan['combine']>) => ({ combine: { ...plan.combine, ...fields } });
+const combine = (fields: Partial<CombinePlan>) => ({ combine: { ...plan.combine, ...fields } });
 
 const features = (names: Partial<Plan['features']>) => ({
   features: { ...plan.features, ...names },
@@ -20,6 +25,7 @@ const extras = features({ hasExtras: true });
 const biases = features({ hasBiases: true });
 
 const lowLatency = features({ hasLl: true });
+const alone = { ...lowLatency, maxTokensPerRank: undefined };
 const fp8Rows = features({ hasLl: true, hasLlFp8: true });
 const packed = features({ hasLl: true, hasLlFp8: true, hasLlPackedScales: true });
 const { llDispatch, llCombine } = derivePlan(parseSpec({ ranks: 8, hidden: 7168, ll: {} }, 'test'));
@@ -142,6 +148,16 @@ const cases: readonly [expr: string, broken: Partial<Plan>, kept: Partial<Plan>]
     llCombineOf({ lastPieceBytes: 24 }),
     llCombineOf({ lastPieceBytes: 32 }),
   ],
+  [
+    'kWindowBytes / kReadyUnit <= 0xffffffffu',
+    { ...alone, windowBytes: 2 ** 39 },
+    { ...alone, windowBytes: 2 ** 39 - 4096 },
+  ],
+  [
+    'kArenaBytes >= kLlHandleBytes',
+    { ...alone, arenaBytes: 127, llHandleBytes: 128 },
+    { ...alone, arenaBytes: 128, llHandleBytes: 128 },
+  ],
 ];
 
 function brokenBy(fields: Partial<Plan>): readonly string[] {
@@ -163,12 +179,21 @@ describe('RULES', () => {
     expect(brokenBy({})).toEqual([]);
   });
 
-  it('appear in layout.cuh, each with its message', () => {
-    const text = (generate(spec).get('layout.cuh') ?? '').replaceAll(/,\n\s+/g, ', ');
-    for (const { expr, message, appliesTo } of RULES) {
-      const assertion = `static_assert(${expr}, "${message}");`;
-      if (appliesTo(plan)) expect(text).toContain(assertion);
-      else expect(text).not.toContain(assertion);
+  it.each<[calls: string, input: object]>([
+    ['high-throughput calls', {}],
+    ['calls of both kinds', { ll: {} }],
+    ['low-latency calls alone', { ht: false, ll: {} }],
+  ])('appear in layout.cuh, each with its message: %s', (_, input) => {
+    const own = parseSpec({ ranks: 8, hidden: 7168, ...input }, 'test');
+    const text = (generate(own).get('layout.cuh') ?? '').replaceAll(/,\n\s+/g, ', ');
+    const assertionOf = ({ expr, message }: Rule) => `static_assert(${expr}, "${message}");`;
+    const [applied, others] = [true, false].map((applies) =>
+      RULES.filter((rule) => rule.appliesTo(derivePlan(own)) === applies).map(assertionOf),
+    ) as [string[], string[]];
+    for (const assertion of applied) expect(text).toContain(assertion);
+    // Some rule is there for either kind of calls, in the same words.
+    for (const assertion of others) {
+      if (!applied.includes(assertion)) expect(text).not.toContain(assertion);
     }
   });
 });

@@ -362,10 +362,54 @@ describe('a field of low-latency calls', () => {
   });
 });
 
+describe('a spec without high-throughput calls', () => {
+  const idle = (field: string, usual: string, received: string) =>
+    `Expected ${field} to be ${usual}, its default, but received ${received}: the spec has no ht`;
+
+  it.each<[input: object, messages: readonly string[]]>([
+    [
+      { ll: false },
+      [
+        'Expected ll to be an object where ht is false but received false: a spec has high-throughput calls, low-latency calls or both',
+      ],
+    ],
+    [
+      { dtype: 'fp8_e4m3', scaleDtype: 'ue8m0' },
+      [idle('dtype', "'bf16'", "'fp8_e4m3'"), idle('scaleDtype', "'f32'", "'ue8m0'")],
+    ],
+    [{ combineDtype: 'f32' }, [idle('combineDtype', "'bf16'", "'f32'")]],
+    [{ extraBytes: 16 }, [idle('extraBytes', '0', '16')]],
+    [
+      { channels: { memory: { count: 4, pieceBytes: 64, placement: 'slotted' } } },
+      [
+        idle('channels.memory.count', '16', '4'),
+        idle('channels.memory.pieceBytes', "'auto'", '64'),
+        idle('channels.memory.placement', "'compact'", "'slotted'"),
+      ],
+    ],
+    [
+      { arenaBytes: 1024 },
+      [
+        'Expected arenaBytes to be at least 6400 but received 1024: the arena holds at least one handle',
+      ],
+    ],
+    [
+      { hidden: 16384, experts: 2048, ll: { maxTokensPerRank: 1024, inFlight: 4 } },
+      [
+        'Expected ll.maxTokensPerRank to be small enough for a window of 512 GiB but received 1024: a ready word carries an offset in the window in 32 bits',
+      ],
+    ],
+  ])('%j', (fields, messages) => {
+    const error = errorOf({ ...good, ht: false, ll: {}, ...fields }) as EpgenSpecError;
+    expect(error.issues.map((issue) => issue.message)).toEqual(messages);
+    const fixes = error.issues.map(({ path, fix }) => [path, fix]);
+    expect(fixes.every(([, fix]) => fix !== undefined)).toBe(true);
+  });
+});
+
 describe('a valid spec that this version does not build', () => {
   it.each<[input: object, line: string]>([
     [{ ranks: 16 }, 'ranks 16: this version builds at most ranksPerNode, on one node'],
-    [{ ht: false }, 'ht false: this version builds an object'],
     [
       { channels: { port: {} } },
       'channels.port {"perPeer":8,"queuePairs":1,"fifo":512}: this version builds false',
@@ -379,6 +423,8 @@ describe('a valid spec that this version does not build', () => {
   });
 
   it('has its broken rules reported first', () => {
-    expect(errorOf({ ...good, experts: 250, ht: false })).toBeInstanceOf(EpgenSpecError);
+    expect(errorOf({ ...good, experts: 250, channels: { port: {} } })).toBeInstanceOf(
+      EpgenSpecError,
+    );
   });
 });

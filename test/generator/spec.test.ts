@@ -72,6 +72,8 @@ describe('parseSpec', () => {
       'ep2_h64_bf16_m32_c3',
       { ...small, ht: { maxTokensPerRank: 32 }, channels: { memory: { count: 3 } } },
     ],
+    ['ep2_h64_bf16_ll16', { ...small, ll: { maxTokensPerRank: 16 } }],
+    ['ep2_h64_bf16_noht_ll128', { ...small, ht: false, ll: {} }],
     ['mine_2', { ...small, name: 'mine_2' }],
     // What a build accepts is no part of the module's name, though of its hash.
     ['ep2_h64_bf16', { ...small, maxSpillBytes: 16 }],

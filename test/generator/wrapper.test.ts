@@ -78,6 +78,9 @@ describe('sizes', () => {
 
   it('have none of what it does without', () => {
     expect(sizesIn({ ranks: 2, hidden: 128 })).not.toMatch(/recvXScales|recvExtras|outputWeights/);
+    const alone = sizesIn({ ranks: 2, hidden: 128, ht: false, ll: {} });
+    expect(alone).not.toMatch(/\b(?:handleBytes|recv\w+|output\w*):/);
+    expect(alone).toMatch(/llHandleBytes: \d+,/);
   });
 });
 
@@ -106,6 +109,10 @@ describe('buildCommand', () => {
         channels: { memory: { placement: 'slotted' } },
       },
       'epgen build --ranks 2 --hidden 64 --extra-bytes 16 --combine-dtype f32 --topk-idx i32 --set ht.cached=true --placement slotted',
+    ],
+    [
+      { ranks: 2, hidden: 64, ht: false, ll: { maxTokensPerRank: 16 } },
+      'epgen build --ranks 2 --hidden 64 --set ht=false --ll-max-tokens 16 --set ll.inFlight=2 --set ll.credit=false --ll-dtype bf16 --set ll.scaleDtype=f32 --set ll.scaleLayout=row --set ll.roundScales=false --set ll.stats=false --set ll.combineDtype=bf16',
     ],
   ])('%j', (input, want) => {
     expect(buildCommand(parseSpec(input, 'test'))).toBe(want);

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { AnyTensor, Handle } from '../../native/index.js';
 import type { SummedDtype } from '../../native/reference/index.js';
-import type { Spec } from '../../native/spec-types.js';
+import type { HighThroughputSpec } from '../../native/spec-types.js';
 import { buildSpec } from '../support/built.js';
 import { drawInputs } from '../support/draw.js';
 import { bitsOf, dispatchCall } from '../support/exchange.js';
@@ -69,7 +69,10 @@ interface Arrival {
 type Inputs = ReturnType<typeof drawInputs>;
 
 /** What each rank gets, by source and token: those tokens of which one expert is the rank's. */
-function arrivalsOf({ ranks, experts, topk, ht, channels }: Spec, inputs: Inputs): Arrival[][] {
+function arrivalsOf(
+  { ranks, experts, topk, ht, channels }: HighThroughputSpec,
+  inputs: Inputs,
+): Arrival[][] {
   const isSlotted = channels.memory.placement === 'slotted';
   return Array.from({ length: ranks }, (_, destination) => {
     const arrivals: Arrival[] = [];

@@ -7,7 +7,7 @@ import {
   expertMajorReference,
   type Indices,
 } from '../../native/reference/index.js';
-import type { Spec } from '../../native/spec-types.js';
+import type { HighThroughputSpec } from '../../native/spec-types.js';
 import { type Built, buildSpec } from '../support/built.js';
 import { expectGroups, expectSums, type Grouped } from '../support/by-expert.js';
 import { expertMajorDifferences } from '../support/compare.js';
@@ -91,7 +91,7 @@ async function dispatchGroups(
 const rounds: readonly (CallOptions & {
   readonly name: string;
   readonly pattern: RoutingPattern;
-  numTokens(spec: Spec): readonly number[];
+  numTokens(spec: HighThroughputSpec): readonly number[];
 })[] = [
   {
     name: 'as many tokens as fit',

@@ -12,7 +12,7 @@ import {
   type Indices,
   type RoutedOutput,
 } from '../../native/reference/index.js';
-import type { Spec } from '../../native/spec-types.js';
+import type { HighThroughputSpec } from '../../native/spec-types.js';
 import { buildSpec } from '../support/built.js';
 import {
   bitsOf,
@@ -95,7 +95,7 @@ class Calls {
   readonly #newest = new Map<number, Dispatched>();
 
   constructor(
-    readonly spec: Spec,
+    readonly spec: HighThroughputSpec,
     readonly group: Group,
     readonly random: Random,
   ) {}

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, describe, test } from 'vitest';
 import type { Group } from '../../native/index.js';
 import type { Bits, DispatchInput, Indices } from '../../native/reference/index.js';
-import type { Spec } from '../../native/spec-types.js';
+import type { HighThroughputSpec } from '../../native/spec-types.js';
 import { type Built, buildSpec } from '../support/built.js';
 import { drawRows } from '../support/draw.js';
 import { type ExchangeOptions, expectExchange, windowBases } from '../support/exchange.js';
@@ -17,7 +17,7 @@ const specs = { ...kernelSpecs, ...mixedSpecs, ...(scale > 1 ? matrixSpecs(40) :
 type Inputs = readonly DispatchInput<Bits, Indices>[];
 
 /** Any routing that a spec allows: any number of tokens on each rank, any experts, −1 and duplicates among them. */
-function anyInputs(spec: Spec): fc.Arbitrary<Inputs> {
+function anyInputs(spec: HighThroughputSpec): fc.Arbitrary<Inputs> {
   const { ranks, experts, topk, ht } = spec;
   const choice = fc.oneof(
     { weight: 6, arbitrary: fc.integer({ min: 0, max: experts - 1 }) },
@@ -46,7 +46,11 @@ function anyInputs(spec: Spec): fc.Arbitrary<Inputs> {
 }
 
 /** As `inputs`, with room for some rows more than any rank gets. */
-function withSpareRows({ ranks, ht, ...spec }: Spec, inputs: Inputs, spare: number): Inputs {
+function withSpareRows(
+  { ranks, ht, ...spec }: HighThroughputSpec,
+  inputs: Inputs,
+  spare: number,
+): Inputs {
   const outputs = expectedOutputs({ ranks, ht, ...spec }, inputs);
   const most = Math.max(1, ...outputs.map(({ numRecvTokens }) => numRecvTokens));
   const numWorstTokens = Math.min(most + spare, ranks * ht.maxTokensPerRank);
@@ -54,7 +58,12 @@ function withSpareRows({ ranks, ht, ...spec }: Spec, inputs: Inputs, spare: numb
 }
 
 /** Any way of calling that a spec has the kernels for. */
-function anyOptions({ ht, dtype, combineDtype, channels }: Spec): fc.Arbitrary<ExchangeOptions> {
+function anyOptions({
+  ht,
+  dtype,
+  combineDtype,
+  channels,
+}: HighThroughputSpec): fc.Arbitrary<ExchangeOptions> {
   const given = (isBuilt: boolean) => (isBuilt ? fc.boolean() : fc.constant(false));
   return fc
     .record({

@@ -52,7 +52,8 @@ describe('one rank', () => {
   });
 
   test('a mode of a later version is refused by name', () => {
-    expect(() => parseSpec({ ...shape, ht: false }, 'test')).toThrow(/\bht\b/);
+    const port = { perPeer: 1 };
+    expect(() => parseSpec({ ...shape, channels: { port } }, 'test')).toThrow(/\bport\b/);
   });
 });
 

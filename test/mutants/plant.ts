@@ -35,9 +35,7 @@ export function plant(spec: Spec, edits: readonly Edit[]): Planted {
     const plan = planFromSpec(spec);
     const view = viewFromLayout({ spec, plan, layout: layoutFromPlan(plan) });
     return {
-      files: fileSet(
-        renderedFiles(plan.features).map((file) => [file.name, templates.render(file, view)]),
-      ),
+      files: fileSet(renderedFiles(plan).map((file) => [file.name, templates.render(file, view)])),
       overlay: fileSet(
         [...texts]
           .filter(([file]) => file.startsWith('native/'))

@@ -95,19 +95,27 @@ export const specs: fc.Arbitrary<Spec> = fc
   .tuple(
     fc.tuple(exchange, rows, ht),
     fc.tuple(memory, placed),
-    fc.tuple(fc.option(lowLatency, { nil: false as const }), lowLatencyChannels),
+    fc.tuple(fc.option(lowLatency, { nil: false as const }), lowLatencyChannels, fc.boolean()),
   )
-  .map(([[{ localExperts, topk, ...rest }, row, options], [channels, place], [ll, llChannels]]) => {
-    const experts = rest.ranks * localExperts;
+  .map(([[{ localExperts, topk, ...rest }, row, options], [channels, place], low]) => {
+    const [ll, llChannels, isAlone] = low;
+    const { ranks, topkIdx, arenaBytes, ...highThroughputOnly } = rest;
+    const experts = ranks * localExperts;
     const { placement, compactOnly } = place;
+    const shape = { ranks, experts, topk: Math.min(topk, experts), topkIdx, arenaBytes };
+    const ofLl = ll ? { ll: lowLatencyOf(row.hidden, ll) } : {};
+    const llOfChannels = ll ? { ll: llChannels } : {};
+    if (ll && isAlone) {
+      const { hidden } = row;
+      return parseSpec({ ...shape, hidden, ht: false, ...ofLl, channels: llOfChannels }, 'any');
+    }
     const input = {
-      ...rest,
+      ...shape,
+      ...highThroughputOnly,
       ...row,
-      experts,
-      topk: Math.min(topk, experts),
       ht: { ...options, ...compactOnly },
-      ...(ll ? { ll: lowLatencyOf(row.hidden, ll) } : {}),
-      channels: { memory: { ...channels, placement }, ...(ll ? { ll: llChannels } : {}) },
+      ...ofLl,
+      channels: { memory: { ...channels, placement }, ...llOfChannels },
     };
     return parseSpec(input, 'any');
   });

@@ -4,14 +4,14 @@ import { buildAddon } from '../../generator/compile.js';
 import { generateTo } from '../../generator/generate.js';
 import { parseSpec, type SpecInput } from '../../generator/spec.js';
 import type { Group, OpenGroupOptions } from '../../native/index.js';
-import type { Sizes, Spec } from '../../native/spec-types.js';
+import type { HighThroughputSizes, HighThroughputSpec } from '../../native/spec-types.js';
 
-/** A spec that was generated and compiled for a test. */
+/** A spec that was generated and compiled for a test; all but a few have high-throughput calls. */
 export interface Built {
-  readonly spec: Spec;
+  readonly spec: HighThroughputSpec;
   readonly dir: string;
   readonly addonPath: string;
-  readonly sizes: Sizes;
+  readonly sizes: HighThroughputSizes;
   open(options?: OpenGroupOptions): Promise<Group>;
   /** Compiles the generated folder again, after a test has changed it. */
   compile(): Promise<void>;
@@ -30,8 +30,8 @@ export async function buildSpec(input: SpecInput): Promise<Built> {
   await generateTo(dir, spec, spec.name, { force: true });
   await compile();
   const generated = (await import(join(dir, 'index.ts'))) as {
-    spec: Spec;
-    sizes: Sizes;
+    spec: HighThroughputSpec;
+    sizes: HighThroughputSizes;
     openGroup: (options?: OpenGroupOptions) => Promise<Group>;
   };
   return {

@@ -14,7 +14,7 @@ import {
   type Indices,
   type RoutedOutput,
 } from '../../native/reference/index.js';
-import type { Sizes, Spec } from '../../native/spec-types.js';
+import type { HighThroughputSpec, Sizes, Spec } from '../../native/spec-types.js';
 import type { Built } from './built.js';
 import { expectGroups, expectSums } from './by-expert.js';
 import {
@@ -267,7 +267,7 @@ export async function expectCached(
 
 /** Combines random expert outputs, biases and weights as the spec has them; compares sums with the model. */
 export async function expectCombine(
-  spec: Spec,
+  spec: HighThroughputSpec,
   group: Group,
   received: readonly AnyReceived[],
   expected: readonly RoutedOutput[],

@@ -15,7 +15,7 @@ export function shapeOf(spec: Spec): Routing & DispatchShape {
   const { count, placement } = channels.memory;
   return {
     ...{ ranks, experts, topk, hidden, extraBytes, numChannels: count },
-    ...(placement === 'slotted' ? { slotTokens: ht.maxTokensPerRank } : {}),
+    ...(ht && placement === 'slotted' ? { slotTokens: ht.maxTokensPerRank } : {}),
     ...(spec.dtype === 'fp8_e4m3' ? { scales: scalesOf(spec) } : {}),
   };
 }
@@ -30,6 +30,6 @@ export function expectedOutputs<X extends Bits, I extends Indices>(
 
 function scalesOf({ hidden, scaleBlock, scaleDtype, scaleLayout, ranks, ht }: Spec) {
   const words = Math.ceil(hidden / (scaleDtype === 'ue8m0' ? 4 * scaleBlock : scaleBlock));
-  if (scaleLayout === 'row') return { words };
+  if (!ht || scaleLayout === 'row') return { words };
   return { words, columnWords: Math.ceil((ranks * ht.maxTokensPerRank) / 4) * 4 };
 }

@@ -4,7 +4,7 @@ import {
   type DispatchInput,
   type DispatchOutput,
 } from '../../native/reference/index.js';
-import type { Spec } from '../../native/spec-types.js';
+import type { HighThroughputSpec, Spec } from '../../native/spec-types.js';
 import { bitsOf, difference, dispatchCall, expectedOutputs } from './exchange.js';
 import { randomFrom } from './random.js';
 import { dispatchInputs, type RoutingPattern } from './routing.js';
@@ -21,12 +21,12 @@ const patterns: readonly RoutingPattern[] = [
 /** Tensors that a graph's calls name, and what the model says of their newest contents. */
 export class ReplayInputs {
   readonly group: Group;
-  readonly spec: Spec;
+  readonly spec: HighThroughputSpec;
   readonly calls: readonly ReturnType<typeof dispatchCall>[];
   readonly #numTokens: readonly number[];
   #newest: readonly DispatchInput[] = [];
 
-  constructor(group: Group, spec: Spec, numTokens: readonly number[]) {
+  constructor(group: Group, spec: HighThroughputSpec, numTokens: readonly number[]) {
     this.group = group;
     this.spec = spec;
     this.#numTokens = numTokens;
@@ -106,7 +106,7 @@ export async function combinedFlaws(
 }
 
 /** Random expert outputs for as many rows as can arrive. */
-export function outputRows(spec: Spec, seed: number): Uint16Array[] {
+export function outputRows(spec: HighThroughputSpec, seed: number): Uint16Array[] {
   const numRows = spec.ranks * spec.ht.maxTokensPerRank;
   return Array.from({ length: spec.ranks }, (_, r) => {
     const random = randomFrom(seed, r, 0xe1);

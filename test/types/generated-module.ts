@@ -8,6 +8,8 @@ export interface ModuleFeatures {
   readonly worstTokens?: boolean;
   readonly expertMajor?: boolean;
   readonly placement?: 'compact' | 'slotted';
+  /** False without high-throughput calls. */
+  readonly ht?: boolean;
   /** Undefined without low-latency calls. */
   readonly ll?: LowLatencyFeatures;
 }
@@ -23,7 +25,19 @@ export interface LowLatencyFeatures {
 export function generatedModule(hidden: number, features: ModuleFeatures = {}): string {
   const { dtype = 'bf16', extraBytes = 0, topkIdx = 'i64', withoutTopk = false } = features;
   const { cached = false, worstTokens = false, placement = 'compact' } = features;
-  const { expertMajor = false, ll } = features;
+  const { expertMajor = false, ht = true, ll } = features;
+  const section = `{
+    maxTokensPerRank: 4096,
+    liveResults: 2,
+    credit: false,
+    withoutTopk: ${withoutTopk},
+    cached: ${cached},
+    worstTokens: ${worstTokens},
+    combineWeights: false,
+    biases: 0,
+    expertMajor: ${expertMajor},
+    readyCounters: false,
+  }`;
   return `import * as runtime from 'epgen/runtime';
 
 export const spec = {
@@ -39,18 +53,7 @@ export const spec = {
   extraBytes: ${extraBytes},
   combineDtype: 'bf16',
   topkIdx: '${topkIdx}',
-  ht: {
-    maxTokensPerRank: 4096,
-    liveResults: 2,
-    credit: false,
-    withoutTopk: ${withoutTopk},
-    cached: ${cached},
-    worstTokens: ${worstTokens},
-    combineWeights: false,
-    biases: 0,
-    expertMajor: ${expertMajor},
-    readyCounters: false,
-  },
+  ht: ${ht ? section : false},
   ll: ${ll ? lowLatencyText(ll) : false},
   channels: { memory: { count: 16, stages: 'auto', placement: '${placement}' }, ll: 'chip' },
 } as const;
@@ -68,12 +71,7 @@ export type Tensor<
   D extends runtime.DType = runtime.DType,
   S extends readonly number[] = readonly number[],
 > = runtime.Tensor<D, S>;
-export type DispatchCall = runtime.DispatchCall<typeof spec>;
-export type CombineCall = runtime.CombineCall<typeof spec>;
-export type Received = runtime.Received<typeof spec>;
-export type EnqueuedReceived = runtime.EnqueuedReceived<typeof spec>;
-export type Handle = runtime.Handle<typeof spec>;
-${ll ? LOW_LATENCY_TYPES : ''}
+${ht ? HIGH_THROUGHPUT_TYPES : ''}${ll ? LOW_LATENCY_TYPES : ''}
 export function openGroup(options: runtime.OpenGroupOptions = {}): Promise<Group> {
   return runtime.openModule(
     {
@@ -83,17 +81,32 @@ export function openGroup(options: runtime.OpenGroupOptions = {}): Promise<Group
       sizes: {
         ...sizes,
         arenaBytes: 0,
-        handleBytes: 0,
-        regions: {
-          control: region,
-          recvX: region,
-          recvTopkIdx: region,
-          recvTopkWeights: region,
-          recvSrcIdx: region,
-          recvChannelPrefix: region,
-          output: region,
-        },
-      },
+        regions: { control: region,${ht ? REGIONS : ''} },${ht ? '\n        handleBytes: 0,' : ''}
+      },${ht ? HIGH_THROUGHPUT_HANDLE : ''}${ll ? LOW_LATENCY_HANDLE : ''}
+      url: import.meta.url,
+    },
+    options,
+  );
+}
+`;
+}
+
+const HIGH_THROUGHPUT_TYPES = [
+  'DispatchCall',
+  'CombineCall',
+  'Received',
+  'EnqueuedReceived',
+  'Handle',
+]
+  .map((name) => `export type ${name} = runtime.${name}<typeof spec>;\n`)
+  .join('');
+
+const REGIONS = ['X', 'TopkIdx', 'TopkWeights', 'SrcIdx', 'ChannelPrefix']
+  .map((name) => ` recv${name}: region,`)
+  .join('')
+  .concat(' output: region');
+
+const HIGH_THROUGHPUT_HANDLE = `
       handle: {
         headerBytes: 0,
         fields: {
@@ -103,14 +116,7 @@ export function openGroup(options: runtime.OpenGroupOptions = {}): Promise<Group
           numRecvTokens: 0,
           numTokensPerExpert: 0,
         },
-      },${ll ? LOW_LATENCY_HANDLE : ''}
-      url: import.meta.url,
-    },
-    options,
-  );
-}
-`;
-}
+      },`;
 
 const LOW_LATENCY_TYPES = ['DispatchCall', 'CombineCall', 'Received', 'Combined', 'Handle']
   .map((name) => `export type LowLatency${name} = runtime.LowLatency${name}<typeof spec>;\n`)

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { parseSpec, type SpecInput } from '../../../generator/spec.js';
 import type { Group, OpenGroupOptions } from '../../../native/index.js';
-import type { Sizes, Spec } from '../../../native/spec-types.js';
+import type { HighThroughputSizes, HighThroughputSpec } from '../../../native/spec-types.js';
 import type { Built } from '../../support/built.js';
 import { type AddonBackend, host, Skip } from './host.js';
 import { markOnGpu } from './tree.js';
@@ -52,8 +52,8 @@ export async function buildSpec(input: SpecInput, needs: Needs = {}): Promise<Bu
   const addonPath = join(dir, 'addon', `${backend}.node`);
   if (!existsSync(addonPath)) throw new Error(`${name} was not packed for ${backend}`);
   const generated = (await import(pathToFileURL(join(dir, 'index.js')).href)) as {
-    spec: Spec;
-    sizes: Sizes;
+    spec: HighThroughputSpec;
+    sizes: HighThroughputSizes;
     openGroup: (options?: OpenGroupOptions) => Promise<Group>;
   };
   return {

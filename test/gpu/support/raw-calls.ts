@@ -1,6 +1,7 @@
 import type { RawCombineCall, RawDispatchCall, RawGroup } from '../../../native/addon-types.js';
 import { stateOf } from '../../../native/group.js';
 import { handleBytes } from '../../../native/handle.js';
+import { highThroughputOf } from '../../../native/high-throughput.js';
 import type { Group } from '../../../native/index.js';
 import type { DispatchInput } from '../../../native/reference/index.js';
 import type { Spec } from '../../../native/spec-types.js';
@@ -25,11 +26,11 @@ export interface Prepared {
 }
 
 export function rawCalls(group: Group, spec: Spec): RawCalls {
-  const { raw, description } = stateOf(group);
-  const { recvX } = description.sizes.regions;
-  const { maxTokensPerRank } = spec.ht;
+  const state = stateOf(group);
+  const { raw } = state;
+  const { recvX, handle, maxTokensPerRank } = highThroughputOf(state);
   const outBytes = maxTokensPerRank * spec.hidden * 2;
-  const numHandleBytes = handleBytes(description.handle, spec.ranks, maxTokensPerRank);
+  const numHandleBytes = handleBytes(handle, spec.ranks, maxTokensPerRank);
   const blocks = (bytes: number) => group.ranks.map((_, r) => raw.alloc(r, bytes));
   const handles = blocks(numHandleBytes);
   const outs = blocks(outBytes);

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { Group } from '../../../native/index.js';
 import { combineReference, type DispatchOutput } from '../../../native/reference/index.js';
-import type { Spec } from '../../../native/spec-types.js';
+import type { HighThroughputSpec } from '../../../native/spec-types.js';
 import { buildSpec } from '../../support/built.js';
 import { difference, dispatchCall, expectedOutputs } from '../../support/exchange.js';
 import {
@@ -28,9 +28,9 @@ import { dispatchInputs, unequalTokens } from '../../support/routing.js';
 /** The bf16 of the spec's high-throughput calls. */
 class HighThroughput {
   readonly #group: Group;
-  readonly #spec: Spec;
+  readonly #spec: HighThroughputSpec;
 
-  constructor(group: Group, spec: Spec) {
+  constructor(group: Group, spec: HighThroughputSpec) {
     this.#group = group;
     this.#spec = spec;
   }

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { Group } from '../../../native/index.js';
-import type { Spec } from '../../../native/spec-types.js';
+import type { HighThroughputSpec } from '../../../native/spec-types.js';
 import { buildSpec } from '../../support/built.js';
 import { difference, dispatchCall, expectedOutputs } from '../../support/exchange.js';
 import {
@@ -56,11 +56,11 @@ class Soak {
   readonly flaws: Promise<string[]>[] = [];
   numCalls = 0;
   readonly #group: Group;
-  readonly #spec: Spec;
+  readonly #spec: HighThroughputSpec;
   readonly #random: Random;
   readonly #lanes: readonly Lane[];
 
-  constructor(group: Group, spec: Spec, random: Random) {
+  constructor(group: Group, spec: HighThroughputSpec, random: Random) {
     this.#group = group;
     this.#spec = spec;
     this.#random = random;
