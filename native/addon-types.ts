@@ -269,7 +269,7 @@ export interface RawGroup {
   // What follows throws EPGEN_UNSUPPORTED on the cpu backend.
   /** Names of the CUDA calls made since the group was opened, each once. */
   cudaCalls(): readonly string[];
-  /** The `cudaStream_t` of one of the rank's streams, by default its own. */
+  /** The `cudaStream_t` of one of the rank's streams, by default its own. Throws while calls wait to get onto streams. */
   stream(rank: number, stream?: number): bigint;
   /** Takes the time at this place of the rank's order; gives the event's number, below 4096 and then from 0 again. */
   event(rank: number): number;

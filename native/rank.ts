@@ -138,7 +138,8 @@ export class Rank<S extends Spec = Spec> {
 
   /**
    * The rank's `cudaStream_t`, for work of one's own on its memory, which comes after the calls that were made before this
-   * was read: read it again after later ones. Throws `EpgenUnsupportedError` on cpu.
+   * was read: read it again after later ones. Throws `EpgenUnsupportedError` on cpu, and `EpgenArgumentError` while one of
+   * these calls has to wait, behind 16 dispatches that are awaited and have not counted: await one first.
    */
   get stream(): bigint {
     return this.#state.group.callSync((raw) => raw.stream(this.index));

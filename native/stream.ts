@@ -47,7 +47,7 @@ export class Stream {
     this.#open = new OpenStream(rank);
   }
 
-  /** Its `cudaStream_t`; throws `EpgenUnsupportedError` on cpu. */
+  /** Its `cudaStream_t`; throws as `rank.stream`. */
   get pointer(): bigint {
     const { number } = this.#usable();
     return this.#rank.group.callSync((raw) => raw.stream(this.rank, number));

@@ -84,6 +84,18 @@ Launch launch_combine(const CombineCall& call) {
     return make_launch(combine_kernel_entry, call.grid, args);
 }
 
+Launch launch_dispatch_layout(const DispatchLayoutCall& call) {
+    DispatchLayoutArgs args{};
+    args.topk_idx = static_cast<const int64_t*>(call.topk_idx);
+    args.num_tokens_per_rank = static_cast<int32_t*>(call.num_tokens_per_rank);
+    args.num_tokens_per_expert = static_cast<int32_t*>(call.num_tokens_per_expert);
+    args.is_token_in_rank = static_cast<uint8_t*>(call.is_token_in_rank);
+    args.record = call.record;
+    args.num_tokens = call.num_tokens;
+    args.record_tag = call.record_tag;
+    return make_launch(dispatch_layout_kernel_entry, 1, args);
+}
+
 Launch launch_expert_counts(const ExpertMajorCall& call) {
     ExpertCountsArgs args{};
     args.recv_topk_idx = static_cast<const int64_t*>(call.recv_topk_idx);
@@ -120,19 +132,7 @@ Launch launch_expert_sum(const ExpertSumCall& call) {
     return make_launch(expert_sum_kernel_entry, call.grid, args);
 }
 
-Launch launch_dispatch_layout(const DispatchLayoutCall& call) {
-    DispatchLayoutArgs args{};
-    args.topk_idx = static_cast<const int64_t*>(call.topk_idx);
-    args.num_tokens_per_rank = static_cast<int32_t*>(call.num_tokens_per_rank);
-    args.num_tokens_per_expert = static_cast<int32_t*>(call.num_tokens_per_expert);
-    args.is_token_in_rank = static_cast<uint8_t*>(call.is_token_in_rank);
-    args.record = call.record;
-    args.num_tokens = call.num_tokens;
-    args.record_tag = call.record_tag;
-    return make_launch(dispatch_layout_kernel_entry, 1, args);
-}
-
-/// Sets the control words as if every rank had made `epoch` dispatches and combines.
+/// Sets the control words as if every rank had made `epoch` calls of each kind.
 void reset_control(std::byte* window, uint32_t epoch) {
     Control control{};
     control.dispatch_ticket = epoch * kNumChannels;
@@ -158,29 +158,35 @@ const Module& module() {
         Module m{};
         m.name = "ep8_h7168_fp8";
         m.spec_hash = "da16146bad3a21b6dd2ee1cb6ac49420917989997ef2cf35febe75d4d1525e65";
-        m.row_type = "fp8_e4m3";
-        m.combine_type = "bf16";
         m.num_ranks = spec::kNumRanks;
-        m.num_channels = spec::kNumChannels;
         m.num_experts = spec::kNumExperts;
         m.num_local_experts = spec::kNumLocalExperts;
         m.num_topk = spec::kNumTopk;
-        m.max_tokens_per_rank = spec::kMaxTokensPerRank;
-        m.max_recv_tokens = spec::kMaxRecvTokens;
-        m.num_recv_buffers = spec::kNumRecvBuffers;
         m.window_bytes = spec::kWindowBytes;
         m.arena_bytes = spec::kArenaBytes;
         m.control_bytes = spec::kControl.offset_bytes + sizeof(spec::Control);
-        m.handle_header_bytes = sizeof(spec::HandleHeader);
         m.record_bytes = spec::kRecordBytes;
+        m.topk_idx_bytes = sizeof(int64_t);
+        m.row_type = "fp8_e4m3";
+        m.combine_type = "bf16";
+        m.num_channels = spec::kNumChannels;
+        m.max_tokens_per_rank = spec::kMaxTokensPerRank;
+        m.max_recv_tokens = spec::kMaxRecvTokens;
+        m.num_recv_buffers = spec::kNumRecvBuffers;
+        m.handle_header_bytes = sizeof(spec::HandleHeader);
         m.row_bytes = spec::kRowBytes;
         m.combine_row_bytes = spec::kCombineRowBytes;
-        m.topk_idx_bytes = sizeof(int64_t);
         m.scale_bytes = spec::kNumScaleWords * sizeof(uint32_t);
         m.scale_column_words = spec::kScaleColumnWords;
         m.has_cached = true;
         m.has_worst_tokens = true;
         m.has_combine_weights = true;
+        m.dispatch = spec::launch_dispatch;
+        m.combine = spec::launch_combine;
+        m.dispatch_layout = spec::launch_dispatch_layout;
+        m.expert_counts = spec::launch_expert_counts;
+        m.expert_major = spec::launch_expert_major;
+        m.expert_sum = spec::launch_expert_sum;
         m.kernels = {
             &spec::dispatch_kernel_entry,
             &spec::dispatch_cached_kernel_entry,
@@ -190,12 +196,6 @@ const Module& module() {
             &spec::expert_sum_kernel_entry,
             &spec::dispatch_layout_kernel_entry,
         };
-        m.dispatch = spec::launch_dispatch;
-        m.combine = spec::launch_combine;
-        m.expert_counts = spec::launch_expert_counts;
-        m.expert_major = spec::launch_expert_major;
-        m.expert_sum = spec::launch_expert_sum;
-        m.dispatch_layout = spec::launch_dispatch_layout;
         m.reset_control = spec::reset_control;
         return m;
     }();

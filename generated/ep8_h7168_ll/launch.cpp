@@ -76,6 +76,18 @@ Launch launch_combine(const CombineCall& call) {
     return make_launch(combine_kernel_entry, call.grid, args);
 }
 
+Launch launch_dispatch_layout(const DispatchLayoutCall& call) {
+    DispatchLayoutArgs args{};
+    args.topk_idx = static_cast<const int64_t*>(call.topk_idx);
+    args.num_tokens_per_rank = static_cast<int32_t*>(call.num_tokens_per_rank);
+    args.num_tokens_per_expert = static_cast<int32_t*>(call.num_tokens_per_expert);
+    args.is_token_in_rank = static_cast<uint8_t*>(call.is_token_in_rank);
+    args.record = call.record;
+    args.num_tokens = call.num_tokens;
+    args.record_tag = call.record_tag;
+    return make_launch(dispatch_layout_kernel_entry, 1, args);
+}
+
 Launch launch_ll_dispatch(const LlDispatchCall& call) {
     LlDispatchArgs args{};
     args.windows = windows_of(call.window);
@@ -119,18 +131,6 @@ Launch launch_ll_stage(const LlStageCall& call) {
     return make_launch(ll_stage_kernel_entry, call.grid, args);
 }
 
-Launch launch_dispatch_layout(const DispatchLayoutCall& call) {
-    DispatchLayoutArgs args{};
-    args.topk_idx = static_cast<const int64_t*>(call.topk_idx);
-    args.num_tokens_per_rank = static_cast<int32_t*>(call.num_tokens_per_rank);
-    args.num_tokens_per_expert = static_cast<int32_t*>(call.num_tokens_per_expert);
-    args.is_token_in_rank = static_cast<uint8_t*>(call.is_token_in_rank);
-    args.record = call.record;
-    args.num_tokens = call.num_tokens;
-    args.record_tag = call.record_tag;
-    return make_launch(dispatch_layout_kernel_entry, 1, args);
-}
-
 /// Sets the control words of low-latency calls; in place, for they may be many.
 void reset_ll_control(std::byte* window, uint32_t epoch) {
     static_assert(kLlControl.offset_bytes == kControl.offset_bytes + sizeof(Control), "one copy resets both");
@@ -146,7 +146,7 @@ void reset_ll_control(std::byte* window, uint32_t epoch) {
     std::fill(std::begin(control.ready), std::end(control.ready), pack_word(0, epoch));
 }
 
-/// Sets the control words as if every rank had made `epoch` dispatches and combines.
+/// Sets the control words as if every rank had made `epoch` calls of each kind.
 void reset_control(std::byte* window, uint32_t epoch) {
     Control control{};
     control.dispatch_ticket = epoch * kNumChannels;
@@ -171,24 +171,27 @@ const Module& module() {
         Module m{};
         m.name = "ep8_h7168_ll";
         m.spec_hash = "309c34af43812f3f9a95c712c18d2455eaa2657d7430f9f639be7f295f35de8d";
-        m.row_type = "bf16";
-        m.combine_type = "bf16";
         m.num_ranks = spec::kNumRanks;
-        m.num_channels = spec::kNumChannels;
         m.num_experts = spec::kNumExperts;
         m.num_local_experts = spec::kNumLocalExperts;
         m.num_topk = spec::kNumTopk;
-        m.max_tokens_per_rank = spec::kMaxTokensPerRank;
-        m.max_recv_tokens = spec::kMaxRecvTokens;
-        m.num_recv_buffers = spec::kNumRecvBuffers;
         m.window_bytes = spec::kWindowBytes;
         m.arena_bytes = spec::kArenaBytes;
         m.control_bytes = spec::kLlControl.offset_bytes + sizeof(spec::LlControl);
-        m.handle_header_bytes = sizeof(spec::HandleHeader);
         m.record_bytes = spec::kRecordBytes;
+        m.topk_idx_bytes = sizeof(int64_t);
+        m.row_type = "bf16";
+        m.combine_type = "bf16";
+        m.num_channels = spec::kNumChannels;
+        m.max_tokens_per_rank = spec::kMaxTokensPerRank;
+        m.max_recv_tokens = spec::kMaxRecvTokens;
+        m.num_recv_buffers = spec::kNumRecvBuffers;
+        m.handle_header_bytes = sizeof(spec::HandleHeader);
         m.row_bytes = spec::kRowBytes;
         m.combine_row_bytes = spec::kCombineRowBytes;
-        m.topk_idx_bytes = sizeof(int64_t);
+        m.dispatch = spec::launch_dispatch;
+        m.combine = spec::launch_combine;
+        m.dispatch_layout = spec::launch_dispatch_layout;
         m.num_ll_channels = spec::kNumLlChannels;
         m.max_ll_tokens_per_rank = spec::kMaxLlTokensPerRank;
         m.max_ll_recv_tokens = spec::kMaxLlRecvTokens;
@@ -206,9 +209,6 @@ const Module& module() {
             &spec::ll_combine_kernel_entry,
             &spec::dispatch_layout_kernel_entry,
         };
-        m.dispatch = spec::launch_dispatch;
-        m.combine = spec::launch_combine;
-        m.dispatch_layout = spec::launch_dispatch_layout;
         m.reset_control = spec::reset_control;
         return m;
     }();

@@ -85,7 +85,7 @@ Launch launch_dispatch_layout(const DispatchLayoutCall& call) {
     return make_launch(dispatch_layout_kernel_entry, 1, args);
 }
 
-/// Sets the control words as if every rank had made `epoch` dispatches and combines.
+/// Sets the control words as if every rank had made `epoch` calls of each kind.
 void reset_control(std::byte* window, uint32_t epoch) {
     Control control{};
     control.dispatch_ticket = epoch * kNumChannels;
@@ -109,32 +109,32 @@ const Module& module() {
         Module m{};
         m.name = "kimi_k2";
         m.spec_hash = "b01665ca7a9271ea2cd71f2fbc270f3ceebd2c6b04bf28f718f9a328025e9bbc";
-        m.row_type = "bf16";
-        m.combine_type = "bf16";
         m.num_ranks = spec::kNumRanks;
-        m.num_channels = spec::kNumChannels;
         m.num_experts = spec::kNumExperts;
         m.num_local_experts = spec::kNumLocalExperts;
         m.num_topk = spec::kNumTopk;
-        m.max_tokens_per_rank = spec::kMaxTokensPerRank;
-        m.max_recv_tokens = spec::kMaxRecvTokens;
-        m.num_recv_buffers = spec::kNumRecvBuffers;
         m.window_bytes = spec::kWindowBytes;
         m.arena_bytes = spec::kArenaBytes;
         m.control_bytes = spec::kControl.offset_bytes + sizeof(spec::Control);
-        m.handle_header_bytes = sizeof(spec::HandleHeader);
         m.record_bytes = spec::kRecordBytes;
+        m.topk_idx_bytes = sizeof(int64_t);
+        m.row_type = "bf16";
+        m.combine_type = "bf16";
+        m.num_channels = spec::kNumChannels;
+        m.max_tokens_per_rank = spec::kMaxTokensPerRank;
+        m.max_recv_tokens = spec::kMaxRecvTokens;
+        m.num_recv_buffers = spec::kNumRecvBuffers;
+        m.handle_header_bytes = sizeof(spec::HandleHeader);
         m.row_bytes = spec::kRowBytes;
         m.combine_row_bytes = spec::kCombineRowBytes;
-        m.topk_idx_bytes = sizeof(int64_t);
+        m.dispatch = spec::launch_dispatch;
+        m.combine = spec::launch_combine;
+        m.dispatch_layout = spec::launch_dispatch_layout;
         m.kernels = {
             &spec::dispatch_kernel_entry,
             &spec::combine_kernel_entry,
             &spec::dispatch_layout_kernel_entry,
         };
-        m.dispatch = spec::launch_dispatch;
-        m.combine = spec::launch_combine;
-        m.dispatch_layout = spec::launch_dispatch_layout;
         m.reset_control = spec::reset_control;
         return m;
     }();
