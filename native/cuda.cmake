@@ -12,8 +12,8 @@ target_compile_options(epgen_flags INTERFACE $<$<COMPILE_LANGUAGE:CUDA>:
 set(cuda_backend_sources
   runtime/cuda_api.cpp runtime/cuda_backend.cpp runtime/cuda_completions.cpp runtime/cuda_events.cpp
   runtime/cuda_graph.cpp runtime/cuda_rank_graphs.cpp
-  runtime/cuda_pointer.cpp runtime/cuda_probe.cpp runtime/cuda_rank.cpp runtime/cuda_worker.cpp
-  runtime/exit_gate.cpp)
+  runtime/cuda_pointer.cpp runtime/cuda_probe.cpp runtime/cuda_rank.cpp runtime/cuda_rank_open.cpp
+  runtime/cuda_worker.cpp runtime/exit_gate.cpp)
 target_sources(epgen_host PRIVATE ${cuda_backend_sources} runtime/cuda_kernels.cu)
 set_target_properties(epgen_host PROPERTIES CUDA_ARCHITECTURES OFF)  # the target is older than the language
 set_source_files_properties(${cuda_backend_sources} PROPERTIES UNITY_GROUP cuda)

@@ -34,7 +34,8 @@ public:
 
     CudaRank(const Module& module, Place place, CudaCallNames& names, Doorbell& doorbell);
 
-    // The steps of opening: each returns at once, and the next one begins when all ranks have done the one before.
+    // The steps of opening, in cuda_rank_open.cpp but for the graph's: each returns at once, and the next one begins when
+    // all ranks have done the one before.
     std::future<void> allocate();
     std::future<void> reach(const std::vector<std::unique_ptr<CudaRank>>& ranks);
     std::future<void> warm_up();
@@ -116,6 +117,7 @@ private:
     uint32_t num_windows() const { return place_.num_windows; }
     PinnedMemory allocate_pinned(uint64_t num_bytes, const char* purpose) const;
     DeviceMemory allocate_device(uint64_t num_bytes, const char* purpose) const;
+    uint64_t record_bytes() const;
     void load_kernels() const;
     Launch idle_launch() const;
     void fail(Error error);

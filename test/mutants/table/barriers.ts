@@ -1,26 +1,23 @@
 import { type Edit, edit, type Mutant } from '../mutant.js';
-import { combine, dispatch, dispatchLayout, exchange, launch } from './files.js';
+import {
+  combine,
+  dispatch,
+  dispatchLayout,
+  exchange,
+  launchCombine,
+  launchDispatch,
+} from './files.js';
 import { GIVES_UP, STORES_ROW, STREAM } from './places.js';
 
 const ALL_HAVE_READ = 'sync_block();  // all have read the flag that the roles below may set';
 const COUNTS_SELECTION = 'red_add_shared(EPGEN_FIELD(smem, expert_counts) + expert, 1)';
 
-const shortDeadline = (kernel: string): Edit =>
-  edit(
-    launch,
-    `args.fault = call.fault;
-    args.deadline_ns = call.deadline_ns;
-    args.${kernel}`,
-    `args.fault = call.fault;
-    args.deadline_ns = 20000;
-    args.${kernel}`,
-  );
+const shortDeadline = (file: string): Edit =>
+  edit(file, 'args.deadline_ns = call.deadline_ns;', 'args.deadline_ns = 20000;');
 
 /** Rank 1 never tells its expert counts, so that the waits for them give up. */
 const dispatchGivesUp: readonly Edit[] = [
-  shortDeadline(
-    'rank_idx = call.rank_idx;\n    args.num_tokens = call.num_tokens;\n    args.buffer_idx',
-  ),
+  shortDeadline(launchDispatch),
   edit(
     exchange,
     `counted), 0)) return false;
@@ -32,7 +29,7 @@ const dispatchGivesUp: readonly Edit[] = [
 
 /** Rank 1 never tells that it is ready, so that the waits for it give up. */
 const combineGivesUp: readonly Edit[] = [
-  shortDeadline('input_offset'),
+  shortDeadline(launchCombine),
   edit(combine, 'publish_ready(call, args);', 'if (call.rank_idx != 1) publish_ready(call, args);'),
 ];
 

@@ -1,5 +1,5 @@
 import { edit, type Mutant } from '../mutant.js';
-import { announce, combine, dispatch, exchange, launch } from './files.js';
+import { announce, combine, dispatch, exchange, moduleHt } from './files.js';
 import { STORES_ROW, STREAM } from './places.js';
 
 /** Blocks that start late or not beside each other, epochs, calls that run ahead, and empty calls. */
@@ -226,7 +226,7 @@ export const blocks: readonly Mutant[] = [
     plants: 'There are as many receive buffers as live results, and no credit.',
     edits: [
       edit(
-        launch,
+        moduleHt,
         'm.num_recv_buffers = spec::kNumRecvBuffers;',
         'PLANTED(); m.num_recv_buffers = spec::kNumRecvBuffers - 1;',
       ),

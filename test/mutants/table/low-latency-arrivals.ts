@@ -1,5 +1,5 @@
 import { edit, type Mutant } from '../mutant.js';
-import { cpuMemory, cpuWait, launch, llReceive, llSend } from './files.js';
+import { cpuMemory, cpuWait, llReceive, llSend, resetLl } from './files.js';
 import { LL_STORES_ROW, STREAM } from './places.js';
 
 const ARRIVAL =
@@ -142,7 +142,7 @@ export const lowLatencyArrivals: readonly Mutant[] = [
         `PLANTED(); ${ARRIVALS_WAIT.replace('+ lane_idx()', '+ 0').replace('kNumLlChannels}', 'kNumLlChannels * kNumRanks}')}`,
       ),
       edit(
-        launch,
+        resetLl,
         'std::fill(std::begin(control.arrivals), std::end(control.arrivals), epoch * kNumLlChannels);',
         'std::fill(std::begin(control.arrivals), std::end(control.arrivals), epoch * kNumLlChannels * kNumRanks);',
       ),

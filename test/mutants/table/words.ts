@@ -1,5 +1,5 @@
 import { edit, type Mutant } from '../mutant.js';
-import { announce, combine, dispatch, exchange, launch, pull, receive, wait } from './files.js';
+import { announce, combine, dispatch, exchange, pull, receive, resetHt, wait } from './files.js';
 import { PULLS_ROW, READS_PREFIX, STORES_PREFIX, STREAM } from './places.js';
 
 const COUNT_WORD = `        st_relaxed_sys(EPGEN_FIELD(control, rank_counts) + (args.rank_idx * kNumRanks + destination),
@@ -144,7 +144,7 @@ export const words: readonly Mutant[] = [
                                           AtLeast{(PLANTED(), call.epoch * kNumChannels * kNumRanks)});`,
       ),
       edit(
-        launch,
+        resetHt,
         'std::end(control.arrivals), epoch * kNumChannels);',
         'std::end(control.arrivals), epoch * kNumChannels * kNumRanks);',
       ),
