@@ -1,11 +1,13 @@
 // The steps of opening a rank: what takes memory, and what a driver may do once while nothing waits for anything.
+#include "runtime/cuda_rank.hpp"
+
 #include <algorithm>
 #include <cstdio>
 #include <cstring>
 #include <string>
 
+#include "device/kernel.cuh"
 #include "runtime/cuda_kernels.hpp"
-#include "runtime/cuda_rank.hpp"
 
 namespace epgen {
 namespace {
