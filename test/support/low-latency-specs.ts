@@ -9,7 +9,8 @@ const arenaBytes = 2 ** 28;
 export const lowLatencySpecs = {
   'one rank, one vector of hidden, top-1': {
     ...{ ranks: 1, hidden: 8, experts: 4, topk: 1, ht, arenaBytes },
-    ll: { maxTokensPerRank: 5, inFlight: 1 },
+    // More than a block has threads.
+    ll: { maxTokensPerRank: 300, inFlight: 1 },
     channels: { memory },
   },
   'two ranks, hidden 64': {
