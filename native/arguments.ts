@@ -1,6 +1,7 @@
 // Checks of call arguments. Every message names the argument, what was expected of it, and what came.
 import { countElements, DTYPES, type DType, describe } from './dtype.js';
 import { EpgenArgumentError, EpgenUnsupportedError } from './errors.js';
+import { MOST_EMULATED_BLOCKS } from './local-grid.js';
 import type { RankState } from './rank-state.js';
 import type { Storage } from './storage.js';
 import { Tensor, usableStorage } from './tensor.js';
@@ -200,8 +201,7 @@ export function assertWritable({ storage }: CheckedTensor, name: string): void {
 export function checkNumChannels(rank: RankState, name: string, value: unknown): number {
   const { numChannels } = rank.group.dims;
   if (value === undefined) {
-    // Every block of the emulated machine costs time and memory, whatever it moves.
-    return rank.group.backend === 'cpu' ? Math.min(numChannels, 2) : numChannels;
+    return rank.group.backend === 'cpu' ? Math.min(numChannels, MOST_EMULATED_BLOCKS) : numChannels;
   }
   return checkInteger(name, value, { min: 1, max: numChannels });
 }

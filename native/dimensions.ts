@@ -37,21 +37,13 @@ export interface LowLatencyDimensions {
   readonly scaleColumnWords: number;
 }
 
-const WORD_BYTES = 4;
-const SCALES_PER_PACKED_WORD = 4;
-/** Elements that share a scale where epgen casts. */
-const LOW_LATENCY_SCALE_BLOCK = 128;
-/** Channels that `'chip'` stands for. */
-const CHIP_CHANNELS = 128;
+/** What dimensions follow from. */
+type Dimensioned = Pick<ModuleDescription, 'spec' | 'sizes'>;
 
 const NO_HIGH_THROUGHPUT = { maxTokensPerRank: 0, liveResults: 0 };
 
-export function dimensionsOf(description: ModuleDescription): Dimensions {
-  const { spec, sizes } = description;
-  const scales = sizes.regions.recvXScales;
-  const granule = spec.scaleBlock * (spec.scaleDtype === 'ue8m0' ? SCALES_PER_PACKED_WORD : 1);
-  const numScaleWords = scales ? Math.ceil(spec.hidden / granule) : 0;
-  const isInColumns = scales && spec.scaleLayout === 'column';
+export function dimensionsOf({ spec, sizes }: Dimensioned): Dimensions {
+  const { numScaleWords = 0, scaleColumnWords = 0 } = sizes;
   const { maxTokensPerRank, liveResults } = spec.ht || NO_HIGH_THROUGHPUT;
   return {
     numRanks: spec.ranks,
@@ -65,29 +57,22 @@ export function dimensionsOf(description: ModuleDescription): Dimensions {
     liveResults,
     isSlotted: spec.channels.memory.placement === 'slotted',
     numScaleWords,
-    scaleColumnWords: isInColumns ? scales.bytes / WORD_BYTES / numScaleWords : 0,
-    lowLatency: lowLatencyDimensionsOf(description),
+    scaleColumnWords,
+    lowLatency: lowLatencyDimensionsOf({ spec, sizes }),
   };
 }
 
-function lowLatencyDimensionsOf({
-  spec,
-  sizes,
-}: ModuleDescription): LowLatencyDimensions | undefined {
-  const { ll, ranks, experts, hidden, channels } = spec;
-  if (!ll) return undefined;
+function lowLatencyDimensionsOf({ spec, sizes }: Dimensioned): LowLatencyDimensions | undefined {
+  const { ll, ranks } = spec;
+  const { numLlChannels, numLlScaleWords = 0, llScaleColumnWords = 0 } = sizes;
+  if (!ll || numLlChannels === undefined) return undefined;
   const { maxTokensPerRank, inFlight } = ll;
-  const scales = sizes.regions.llRecvXScales;
-  const scalesPerWord = ll.scaleDtype === 'ue8m0' ? SCALES_PER_PACKED_WORD : 1;
-  const numScaleWords = scales ? hidden / (LOW_LATENCY_SCALE_BLOCK * scalesPerWord) : 0;
-  const numColumns = (experts / ranks) * numScaleWords;
   return {
-    numChannels: channels.ll === 'chip' ? Math.min(maxTokensPerRank, CHIP_CHANNELS) : channels.ll,
+    numChannels: numLlChannels,
     maxTokensPerRank,
     maxRecvTokens: ranks * maxTokensPerRank,
     inFlight,
-    numScaleWords,
-    scaleColumnWords:
-      scales && ll.scaleLayout === 'column' ? scales.bytes / WORD_BYTES / numColumns : 0,
+    numScaleWords: numLlScaleWords,
+    scaleColumnWords: llScaleColumnWords,
   };
 }

@@ -3,7 +3,7 @@ import type { RankState } from './rank-state.js';
 /** Enough to keep the memory of a device busy. */
 const MOST_BLOCKS = 256;
 /** Every block of the emulated machine costs time and memory, whatever it moves. */
-const MOST_EMULATED_BLOCKS = 2;
+export const MOST_EMULATED_BLOCKS = 2;
 /** Two for each warp: fewer are not worth what a block has to find out first. */
 const ROWS_PER_BLOCK = 16;
 

@@ -2,6 +2,7 @@
 import { assertWritable, checkBoolean, checkInteger, checkShaped } from './arguments.js';
 import type { LowLatencyDimensions } from './dimensions.js';
 import { EpgenArgumentError, EpgenUnsupportedError } from './errors.js';
+import { MOST_EMULATED_BLOCKS } from './local-grid.js';
 import type { NamedStorage } from './pending-receive.js';
 import type { RankState } from './rank-state.js';
 
@@ -14,9 +15,6 @@ export interface LowLatency extends LowLatencyDimensions {
 
 type Call = Readonly<Record<string, unknown>>;
 
-/** Most blocks of the emulated machine: each costs time and memory, whatever it moves. */
-const MOST_EMULATED_BLOCKS = 2;
-
 /** Refuses a module without low-latency calls; `method` is what needs them. */
 export function lowLatencyOf({ group }: RankState, method: string): LowLatency {
   const { dims, description } = group;
@@ -28,7 +26,7 @@ export function lowLatencyOf({ group }: RankState, method: string): LowLatency {
   );
 }
 
-/** How many channels run at once: by default one for each token, and no fewer than there are ranks to tell. */
+/** How many channels run at once; by default as many as {@link lowLatencyGrid} says. */
 export function checkLowLatencyChannels(
   { group }: RankState,
   name: string,
@@ -37,7 +35,16 @@ export function checkLowLatencyChannels(
 ): number {
   if (value !== undefined) return checkInteger(name, value, { min: 1, max: numChannels });
   if (group.backend === 'cpu') return Math.min(numChannels, MOST_EMULATED_BLOCKS);
-  return Math.min(numChannels, Math.max(numTokens, group.dims.numRanks));
+  return lowLatencyGrid({ numChannels, numTokens, numRanks: group.dims.numRanks });
+}
+
+/** Channels of a call on a GPU that does not say: one for each token, and no fewer than there are ranks to tell. */
+export function lowLatencyGrid(call: {
+  readonly numChannels: number;
+  readonly numTokens: number;
+  readonly numRanks: number;
+}): number {
+  return Math.min(call.numChannels, Math.max(call.numTokens, call.numRanks));
 }
 
 /** Whether the call is only sent, and a hook receives. */

@@ -65,7 +65,7 @@ type HighThroughputRegions = Readonly<
   >
 >;
 
-/** Memory that every rank reserves, in bytes. */
+/** Memory that every rank reserves, in bytes, and counts that calls are checked against. */
 export interface Sizes {
   readonly windowBytes: number;
   readonly arenaBytes: number;
@@ -73,6 +73,16 @@ export interface Sizes {
   readonly handleBytes?: number;
   /** A low-latency handle of as many tokens as a rank may send; there where the spec has such calls. */
   readonly llHandleBytes?: number;
+  /** 4-byte words of scales beside a token; there where tokens have scales. */
+  readonly numScaleWords?: number;
+  /** 4-byte words from one column of received scales to the next; there where they lie in columns. */
+  readonly scaleColumnWords?: number;
+  /** Most channels of a low-latency call; there where the spec has such calls. */
+  readonly numLlChannels?: number;
+  /** 4-byte words of scales of a row that low-latency dispatch delivers; there where its rows have scales. */
+  readonly numLlScaleWords?: number;
+  /** 4-byte words from one column of these scales to the next; there where they lie in columns. */
+  readonly llScaleColumnWords?: number;
   readonly regions: Partial<HighThroughputRegions> & {
     readonly control: Region;
     readonly recvXScales?: Region;

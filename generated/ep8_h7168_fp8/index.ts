@@ -44,7 +44,7 @@ export const spec = {
   maxSpillBytes: 0,
 } as const;
 
-/** Memory that every rank reserves, in bytes. */
+/** Memory that every rank reserves, in bytes, and counts that calls are checked against. */
 export const sizes = {
   /** The symmetric window of one rank: 1.56 GiB. */
   windowBytes: 1678123008,
@@ -52,6 +52,10 @@ export const sizes = {
   arenaBytes: 4116709376,
   /** One handle of 4096 tokens: 129.50 KiB. */
   handleBytes: 132608,
+  /** 4-byte words of scales beside a token. */
+  numScaleWords: 56,
+  /** 4-byte words from one column of received scales to the next. */
+  scaleColumnWords: 32768,
   /** Regions of the window: where the first buffer starts, the bytes of one buffer, and from one buffer to the next. */
   regions: {
     /** 3.25 KiB. */

@@ -54,7 +54,7 @@ export const spec = {
   maxSpillBytes: 0,
 } as const;
 
-/** Memory that every rank reserves, in bytes. */
+/** Memory that every rank reserves, in bytes, and counts that calls are checked against. */
 export const sizes = {
   /** The symmetric window of one rank: 4.85 GiB. */
   windowBytes: 5207171072,
@@ -64,6 +64,12 @@ export const sizes = {
   handleBytes: 132608,
   /** One low-latency handle of 128 tokens: 6.25 KiB. */
   llHandleBytes: 6400,
+  /** Most channels of a low-latency call. */
+  numLlChannels: 128,
+  /** 4-byte words of scales of a row that low-latency dispatch delivers. */
+  numLlScaleWords: 56,
+  /** 4-byte words from one column of these scales to the next. */
+  llScaleColumnWords: 1024,
   /** Regions of the window: where the first buffer starts, the bytes of one buffer, and from one buffer to the next. */
   regions: {
     /** 3.13 KiB. */

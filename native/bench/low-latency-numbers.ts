@@ -1,5 +1,5 @@
-import { dimensionsOf, type LowLatencyDimensions } from '../dimensions.js';
-import type { ModuleDescription, Region, Sizes, Spec } from '../spec-types.js';
+import { dimensionsOf } from '../dimensions.js';
+import type { Region, Sizes, Spec } from '../spec-types.js';
 
 /** Numbers of a module's low-latency calls that a benchmark needs. */
 export interface LowLatencyNumbers {
@@ -17,8 +17,7 @@ const SCALE_WORD_BYTES = 4;
 
 /** Undefined where the spec has no low-latency calls. */
 export function lowLatencyNumbersOf(spec: Spec, sizes: Sizes): LowLatencyNumbers | undefined {
-  // Dimensions follow from these two alone.
-  const { lowLatency, numLocalExperts } = dimensionsOf({ spec, sizes } as ModuleDescription);
+  const { lowLatency, numLocalExperts } = dimensionsOf({ spec, sizes });
   const { llHandleBytes } = sizes;
   const { llRecvX, llOutput } = sizes.regions;
   if (!lowLatency || !llRecvX || !llOutput || llHandleBytes === undefined) return undefined;
@@ -33,12 +32,4 @@ export function lowLatencyNumbersOf(spec: Spec, sizes: Sizes): LowLatencyNumbers
     dispatchBytes: llRecvX.bytes / numRows + numScaleWords * SCALE_WORD_BYTES,
     combineBytes: llOutput.bytes / numRows,
   };
-}
-
-/** As many blocks as the runtime launches where a call does not say. */
-export function lowLatencyGrid(
-  { numChannels }: Pick<LowLatencyDimensions, 'numChannels'>,
-  { numTokens, numRanks }: { readonly numTokens: number; readonly numRanks: number },
-): number {
-  return Math.min(numChannels, Math.max(numTokens, numRanks));
 }

@@ -1,5 +1,6 @@
 // Times low-latency calls on GPUs, one by one and in CUDA graphs.
 import type { RawGroup } from '../addon-types.js';
+import { lowLatencyGrid } from '../low-latency-arguments.js';
 import type { Spec } from '../spec-types.js';
 import {
   type LowLatencyCall,
@@ -7,7 +8,7 @@ import {
   type LowLatencyOperation,
   lowLatencyOperations,
 } from './low-latency-calls.js';
-import { type LowLatencyNumbers, lowLatencyGrid } from './low-latency-numbers.js';
+import type { LowLatencyNumbers } from './low-latency-numbers.js';
 import { NUM_INPUTS, openMemory, type RankMemory, writeRouting } from './rank-memory.js';
 import { type Start, timeRounds } from './rounds.js';
 import { type BenchRouting, uniformRouting } from './routing.js';
@@ -84,7 +85,8 @@ export class LowLatencyTimer {
   /** All operations of `numTokens` tokens a rank, in all ways to launch them. */
   async times(numTokens: number): Promise<LowLatencyTimes[]> {
     const { group, spec, numbers, numWindows, seed } = this.#input;
-    const grid = lowLatencyGrid(numbers, { numTokens, numRanks: spec.ranks });
+    const { numChannels } = numbers;
+    const grid = lowLatencyGrid({ numChannels, numTokens, numRanks: spec.ranks });
     const launches = await this.#launches({ numTokens, grid });
     const routings: BenchRouting[] = [];
     for (let window = 0; window < numWindows; window++) {

@@ -82,6 +82,37 @@ describe('sizes', () => {
     expect(alone).not.toMatch(/\b(?:handleBytes|recv\w+|output\w*):/);
     expect(alone).toMatch(/llHandleBytes: \d+,/);
   });
+
+  const columns = { dtype: 'fp8_e4m3', scaleLayout: 'column' } as const;
+  it.each<[what: string, input: Partial<SpecInput>, want: Record<string, number>]>([
+    ['rows without scales', {}, {}],
+    ['scales in rows', { dtype: 'fp8_e4m3', scaleBlock: 64 }, { numScaleWords: 24 }],
+    [
+      'packed scales in columns',
+      { ...columns, scaleDtype: 'ue8m0', ht: { maxTokensPerRank: 63 } },
+      { numScaleWords: 3, scaleColumnWords: 128 },
+    ],
+    ['one channel for each token', { ll: { maxTokensPerRank: 5 } }, { numLlChannels: 5 }],
+    [
+      'no more channels than run at once',
+      { ll: { maxTokensPerRank: 256 } },
+      { numLlChannels: 128 },
+    ],
+    [
+      'channels that the spec counts, and casts to scales in columns',
+      { ht: false, ll: { ...columns, maxTokensPerRank: 5 }, channels: { ll: 3 } },
+      { numLlChannels: 3, numLlScaleWords: 12, llScaleColumnWords: 12 },
+    ],
+    [
+      'casts to packed scales in rows',
+      { ll: { dtype: 'fp8_e4m3', scaleDtype: 'ue8m0', maxTokensPerRank: 5 } },
+      { numLlChannels: 5, numLlScaleWords: 3 },
+    ],
+  ])('count what calls are checked against: %s', (_, input, want) => {
+    const text = sizesIn({ ranks: 2, hidden: 1536, ...input }) ?? '';
+    const counts = [...text.matchAll(/\/\*\* .*\. \*\/\n {2}(num\w+|\w+ColumnWords): (\d+),/g)];
+    expect(Object.fromEntries(counts.map(([, key, value]) => [key, Number(value)]))).toEqual(want);
+  });
 });
 
 describe('buildCommand', () => {

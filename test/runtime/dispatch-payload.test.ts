@@ -32,7 +32,8 @@ function moduleOf<S extends typeof scaled | typeof columns>(of: S) {
     recvXScales: region(5120, 128),
     recvExtras: region(5632, 256),
   };
-  return { ...description, spec: of, sizes: { ...sizes, regions } };
+  const counts = { numScaleWords: 2, ...(of.scaleLayout === 'column' && { scaleColumnWords: 16 }) };
+  return { ...description, spec: of, sizes: { ...sizes, ...counts, regions } };
 }
 
 type Scaled = Group<typeof scaled>;

@@ -9,7 +9,7 @@ import type { RawAddon, RawDevice, RawGroup } from '../../native/addon-types.js'
 import { bench, resultFileName } from '../../native/bench/bench.js';
 import { benchLowLatency } from '../../native/bench/low-latency.js';
 import { lowLatencyOperations } from '../../native/bench/low-latency-calls.js';
-import { lowLatencyGrid, lowLatencyNumbersOf } from '../../native/bench/low-latency-numbers.js';
+import { lowLatencyNumbersOf } from '../../native/bench/low-latency-numbers.js';
 import { LowLatencyTimer } from '../../native/bench/time-low-latency.js';
 import { checkLowLatencyChannels } from '../../native/low-latency-arguments.js';
 import type { RankState } from '../../native/rank-state.js';
@@ -157,6 +157,14 @@ describe('a run of a spec with i32 indices and packed scales', () => {
     expect(gbPerS).toBeCloseTo((selections * (512 + 512 / 32 + 16)) / us.median / 1e3);
   });
 
+  test('a timed call has the channels of one that does not say how many', async () => {
+    const { result } = await benched(benchLowLatency);
+    const { numLlChannels: numChannels = 0 } = sizes;
+    for (const { grid, numTokens } of result.lines) {
+      expect(grid).toBe(usualChannels(spec.ranks, { numChannels, numTokens }));
+    }
+  });
+
   test('results of both kinds of calls and of one day lie in different files', async () => {
     const date = '2027-01-02T03:04:05.678Z';
     const names = await Promise.all(
@@ -183,22 +191,24 @@ describe('a run of a spec with i32 indices and packed scales', () => {
   });
 });
 
-test('a timed call has the channels of one that does not say how many', () => {
-  const numRanks = 4;
-  const group = { backend: 'cuda', dims: { numRanks } };
-  for (const numChannels of [1, 3, 128]) {
-    for (const numTokens of [1, 4, 16, 64, 256]) {
-      const exchange = { numChannels, numTokens };
-      const usual = checkLowLatencyChannels(
-        { group } as RankState,
-        'numChannels',
-        undefined,
-        exchange,
-      );
-      expect(lowLatencyGrid({ numChannels }, { numTokens, numRanks })).toBe(usual);
-    }
-  }
+test.each([
+  [1, 4, 1],
+  [3, 256, 3],
+  [128, 1, 4],
+  [128, 16, 16],
+  [128, 256, 128],
+])('of %d channels a call of %d tokens on four GPUs has %d', (numChannels, numTokens, want) => {
+  expect(usualChannels(4, { numChannels, numTokens })).toBe(want);
 });
+
+/** Those of a call on so many GPUs that does not say how many. */
+function usualChannels(
+  numRanks: number,
+  exchange: { readonly numChannels: number; readonly numTokens: number },
+): number {
+  const group = { backend: 'cuda', dims: { numRanks } };
+  return checkLowLatencyChannels({ group } as RankState, 'numChannels', undefined, exchange);
+}
 
 /** Memory and launches without kernels, and a clock: rank + 1 ms. */
 class TimedFake extends FakeRawGroup {

@@ -32,6 +32,7 @@ export const module = {
   spec: low,
   sizes: {
     ...description.sizes,
+    numLlChannels: 3,
     regions: {
       ...description.sizes.regions,
       output: { ...description.sizes.regions.output, bytes: 128, stride: 128 },

@@ -80,6 +80,7 @@ describe('a dispatch', () => {
     const wide = {
       ...module,
       spec: { ...low, channels: { ...low.channels, ll: 'chip' } },
+      sizes: { ...module.sizes, numLlChannels: 4 },
     } as const;
     const state = new GroupState(wide, raw, { backend: 'cuda', numWindows: 1 });
     const group = createGroup<typeof wide.spec>({

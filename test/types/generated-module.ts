@@ -81,7 +81,7 @@ export function openGroup(options: runtime.OpenGroupOptions = {}): Promise<Group
       sizes: {
         ...sizes,
         arenaBytes: 0,
-        regions: { control: region,${ht ? REGIONS : ''} },${ht ? '\n        handleBytes: 0,' : ''}
+        regions: { control: region,${ht ? REGIONS : ''} },${ht ? '\n        handleBytes: 0,' : ''}${ll ? lowLatencySizes(ll) : ''}
       },${ht ? HIGH_THROUGHPUT_HANDLE : ''}${ll ? LOW_LATENCY_HANDLE : ''}
       url: import.meta.url,
     },
@@ -127,6 +127,11 @@ const LOW_LATENCY_HANDLE = `
         headerBytes: 0,
         fields: { dispatchEpoch: 0, combineEpoch: 4, numTokensPerExpert: 0, layoutRange: 0 },
       },`;
+
+function lowLatencySizes({ dtype }: LowLatencyFeatures): string {
+  const scales = dtype === 'fp8_e4m3' ? '\n        numLlScaleWords: 1,' : '';
+  return `\n        llHandleBytes: 0,\n        numLlChannels: 128,${scales}`;
+}
 
 function lowLatencyText({
   dtype = 'bf16',
