@@ -4,7 +4,11 @@ const back = 'test/kernels/back-to-back.test.ts';
 const cached = 'test/kernels/cached.test.ts';
 const environment = 'test/native/environment.test.ts';
 const exchange = 'test/kernels/exchange.test.ts';
-const llBrief = 'test/kernels/low-latency/brief.test.ts';
+const llBack = 'test/kernels/low-latency/back-to-back.test.ts';
+const llEpochs = 'test/kernels/low-latency/epochs.test.ts';
+const llSkew = 'test/kernels/low-latency/skew.test.ts';
+const llStale = 'test/kernels/low-latency/stale.test.ts';
+const llWindows = 'test/kernels/low-latency/windows.test.ts';
 const llGraph = 'test/kernels/low-latency/graph.test.ts';
 const llInFlight = 'test/kernels/low-latency/in-flight.test.ts';
 const llLifetime = 'test/kernels/low-latency/lifetime.test.ts';
@@ -24,14 +28,14 @@ const afterMany = 'few tokens after as many as fit, in memory full of';
 const anyCalls =
   'calls of any kind with 0, 1 or 2 combines, enqueued without waiting in 2 windows, ranks late in turns';
 const llPairs =
-  'pairs without waiting, with other tokens, routing and numbers of channels each time, as epochs wrap around 2^32';
+  'pairs without waiting, with other tokens, routing and numbers of channels each time';
 
 /** Calls after calls. */
 export const calls: readonly Hazard[] = [
   {
     name: 'Many calls without waiting',
     tried:
-      '200 pairs with other inputs each time; 210 calls with other options each time; 400 replays of low latency; epochs that wrap',
+      '200 pairs with other inputs each time, 300 of low latency; 210 calls with other options each time; 400 replays of low latency; epochs that wrap',
     tests: [
       [
         back,
@@ -40,8 +44,12 @@ export const calls: readonly Hazard[] = [
       [mixedCalls, `${compact} > 150 ${anyCalls}`],
       [mixedCalls, `${slotted} > 60 ${anyCalls}`],
       [smoke, 'epochs wrap around 2^32'],
-      [llBrief, `two ranks, hidden 64 > 200 ${llPairs}`],
-      [llBrief, `five ranks, top-6 > 60 ${llPairs}`],
+      [llBack, `two ranks, hidden 64 > 300 ${llPairs}`],
+      [llBack, `eight ranks, hidden 16, four in flight > 80 ${llPairs}`],
+      [
+        llEpochs,
+        'five ranks, top-6 > epochs go on from 4294967288, ranks running ahead of each other',
+      ],
       [
         llGraph,
         'two ranks, hidden 64 > 400 replays of a pair, each with new routing: one launch of each kernel per replay',
@@ -51,7 +59,7 @@ export const calls: readonly Hazard[] = [
   {
     name: 'What earlier calls left in memory',
     tried:
-      'memory full of NaNs, large numbers, zeros, a larger call’s rows; only rows that came are written; low latency: NaNs, a larger call’s rows',
+      'memory full of NaNs, large numbers, zeros, a larger call’s rows; only rows that came are written',
     tests: [
       [stale, `${compact} > ${afterMany} NaNs`],
       [stale, `${compact} > ${afterMany} large numbers`],
@@ -69,8 +77,9 @@ export const calls: readonly Hazard[] = [
         'test/kernels/lost-results.test.ts',
         'the sums of an enqueued combine: first what went wrong, then stale',
       ],
-      [llBrief, `two ranks, hidden 64 > ${afterMany} NaNs`],
-      [llBrief, `five ranks, top-6 > ${afterMany} NaNs`],
+      [llStale, `two ranks, hidden 64 > ${afterMany} NaNs`],
+      [llStale, `three ranks, one block of scales, fp8 both ways > ${afterMany} large numbers`],
+      [llStale, `six ranks, rounded scales in rows, combined as fp8 > ${afterMany} zeros`],
     ],
   },
   {
@@ -92,8 +101,12 @@ export const calls: readonly Hazard[] = [
         'every interleaving of every call sequence of length 6 > 3 ranks, 1 channels each',
       ],
       [
-        llBrief,
-        'five ranks, top-6 > each rank in turn is far behind, then has yet to receive while the others combine',
+        llSkew,
+        'seven ranks, one channel > each rank in turn is far behind, while the others go as far as they can',
+      ],
+      [
+        llSkew,
+        'eight ranks, hidden 16, four in flight > combine is called while others still dispatch',
       ],
       [
         llInFlight,
@@ -162,8 +175,12 @@ export const calls: readonly Hazard[] = [
         'two ranks, hidden 64 > a combine and a dispatch are under way at once, and whole ones come between',
       ],
       [
-        llBrief,
-        'five ranks, top-6 > two windows in turns, with hooks and without, ranks late at random',
+        llWindows,
+        'five ranks, top-6 > three windows in turns, with hooks and without, ranks late at random',
+      ],
+      [
+        llWindows,
+        'two ranks, hidden 64 > asyncFinish: calls of two windows run beside each other and beside the ranks’ own work',
       ],
     ],
   },

@@ -34,6 +34,12 @@ export const surroundings: readonly Hazard[] = [
         'test/cli/verify.test.ts',
         'correct kernels > runs many schedules and says so, within 80 columns',
       ],
+      ['test/cli/verify.test.ts', 'low-latency calls alone > are run in many schedules'],
+      ['test/cli/verify.test.ts', 'low-latency calls alone > are tried in every order'],
+      [
+        'test/cli/verify.test.ts',
+        'low-latency calls alone > that tell peers of outputs too early are found, and shown again',
+      ],
       ['test/mutants/mutants.test.ts', 'no-fence-before-pull is found'],
     ],
   },
@@ -118,8 +124,8 @@ export const surroundings: readonly Hazard[] = [
       ],
       [llShapes, 'eight ranks, hidden 16, four in flight > any routing'],
       [
-        'test/kernels/low-latency/brief.test.ts',
-        'five ranks, top-6 > 60 pairs without waiting, with other tokens, routing and numbers of channels each time, as epochs wrap around 2^32',
+        'test/kernels/low-latency/determinism.test.ts',
+        'five ranks, top-6 > leaves the same bytes in windows, handles and sums for every seed, number of channels and skew of ranks',
       ],
     ],
   },

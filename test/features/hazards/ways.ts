@@ -3,7 +3,7 @@ import type { Hazard } from '../hazard.js';
 const environment = 'test/native/environment.test.ts';
 const exchange = 'test/kernels/exchange.test.ts';
 const graph = 'test/kernels/graph.test.ts';
-const llBrief = 'test/kernels/low-latency/brief.test.ts';
+const llBack = 'test/kernels/low-latency/back-to-back.test.ts';
 const llGraph = 'test/kernels/low-latency/graph.test.ts';
 const llHooks = 'test/kernels/low-latency/hooks.test.ts';
 const llLifetime = 'test/kernels/low-latency/lifetime.test.ts';
@@ -14,7 +14,7 @@ const streams = 'test/kernels/streams.test.ts';
 const worst = 'test/kernels/worst-tokens.test.ts';
 const sameBits = 'groups and sums are the model bit for bit';
 const llPairs =
-  '60 pairs without waiting, with other tokens, routing and numbers of channels each time, as epochs wrap around 2^32';
+  '100 pairs without waiting, with other tokens, routing and numbers of channels each time';
 const bothKinds =
   '30 rounds of both kinds of calls in any order, without waiting or cleaning, ranks late in turns';
 
@@ -73,7 +73,7 @@ export const ways: readonly Hazard[] = [
         'pieces > cover a row exactly, in whole vectors, each with a thread for every vector',
       ],
       ['test/kernels/low-latency/shapes.test.ts', 'seven ranks, one channel > any routing'],
-      [llBrief, `five ranks, top-6 > ${llPairs}`],
+      [llBack, `five ranks, top-6 > ${llPairs}`],
     ],
   },
   {

@@ -2,7 +2,7 @@ import type { Feature } from '../feature.js';
 import { mscclpp, nccl, none, v1 } from './places.js';
 
 const both = 'test/kernels/low-latency/both.test.ts';
-const brief = 'test/kernels/low-latency/brief.test.ts';
+const determinism = 'test/kernels/low-latency/determinism.test.ts';
 const cast = 'test/kernels/low-latency/cast.test.ts';
 const graph = 'test/kernels/low-latency/graph.test.ts';
 const inFlight = 'test/kernels/low-latency/in-flight.test.ts';
@@ -14,8 +14,8 @@ const rules = 'test/generator/rules.test.ts';
 const full = 'as many tokens as fit on each rank';
 const specialBlocks =
   'zero, tiny, largest, NaN and infinite blocks are cast as the model casts them';
-const pairs =
-  '60 pairs without waiting, with other tokens, routing and numbers of channels each time, as epochs wrap around 2^32';
+const sameBytes =
+  'leaves the same bytes in windows, handles and sums for every seed, number of channels and skew of ranks';
 const oneMore = 'one more send than that is refused, by name of the option, and nothing is lost';
 const nearFp64 = 'sums are near those in fp64, all together and each within its bound';
 
@@ -79,7 +79,7 @@ export const lowLatency: readonly Feature[] = [
         'rows of an expert come by source, then by token; ranges and slots say where',
       ],
       [shapes, 'eight ranks, hidden 16, four in flight > any routing'],
-      [brief, `five ranks, top-6 > ${pairs}`],
+      [determinism, `five ranks, top-6 > ${sameBytes}`],
     ],
     peers: {
       deepepV1: ['by an atomic counter', v1.lowLatency],

@@ -19,11 +19,12 @@ import {
 } from '../../support/replays.js';
 import { unequalTokens } from '../../support/routing.js';
 
-// Calls of both kinds on one window, with nothing to wait for or to clean in between. `alternating` makes more of them.
+// Calls of both kinds on one window, with nothing to wait for or to clean in between.
 
 const names = [
   'two ranks, hidden 64',
   'five ranks, top-6',
+  'eight ranks, hidden 16, four in flight',
 ] as const satisfies readonly LowLatencySpecName[];
 
 describe.each(names)('%s', (name) => {
