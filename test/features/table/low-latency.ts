@@ -41,10 +41,10 @@ export const lowLatency: readonly Feature[] = [
       [rules, 'RULES > kHidden % 128 == 0'],
     ],
     peers: {
-      deepepV1: ['eight sizes of hidden, 2048–8192; top-k to 11', v1.launch, 113],
+      deepepV1: ['eight sizes of hidden, 2048–8192', v1.launch, 113],
       deepepV2: none,
-      mscclpp: ['four sizes of hidden, 2560–7168; top-k to 9', mscclpp.lowLatency],
-      nccl: ['seven sizes of hidden, 2048–8192', nccl.lowLatency],
+      mscclpp: ['four sizes of hidden, 2560–7168', mscclpp.launch],
+      nccl: ['seven sizes of hidden, 2048–8192', nccl.macros, 161],
       flashinfer: none,
     },
   },

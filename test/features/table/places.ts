@@ -31,7 +31,7 @@ export const mscclpp = {
 
 export const nccl = {
   api: 'contrib/nccl_ep/include/nccl_ep.h',
-  lowLatency: 'contrib/nccl_ep/device/low_latency.cu',
+  macros: 'contrib/nccl_ep/device/macros.cuh',
 } as const;
 
 export const flashinfer = {
