@@ -19,7 +19,7 @@ const left = ['test/gpu/suites/**', 'test/bench/**', ...long];
 const shared = {
   pool: 'forks',
   env: { NO_COLOR: '1' },
-  testTimeout: 120_000,
+  testTimeout: 240_000,
   hookTimeout: 300_000,
 } as const;
 
