@@ -61,6 +61,7 @@ async function chooseSources(names: readonly string[], values: SpecFlagValues): 
 }
 
 function specFromFlags(model: string | undefined, assignments: readonly Assignment[]): Source {
+  refuseOverlaps(assignments);
   const source = model === undefined ? 'command line' : `command line, --model ${model}`;
   const load = async () => {
     const input: Record<string, unknown> =
@@ -77,6 +78,17 @@ function presetSpec(model: string): Record<string, unknown> {
   throw argumentError(
     `Expected --model to be one of ${Object.keys(PRESETS).join(', ')} but received ${model}`,
   );
+}
+
+/** A section as a whole and a field in it: one would undo the other, whichever comes first. */
+function refuseOverlaps(assignments: readonly Assignment[]): void {
+  for (const section of assignments) {
+    const field = assignments.find(({ path }) => path.startsWith(`${section.path}.`));
+    if (!field) continue;
+    throw argumentError(
+      `Expected ${section.typed} or ${field.typed} but received both: ${field.path} is a field of ${section.path}`,
+    );
+  }
 }
 
 function assign(input: Record<string, unknown>, { flag, path, value }: Assignment): void {

@@ -12,6 +12,8 @@ export interface SpecFlagValues {
 /** One assignment that a flag or `--set` stands for. */
 export interface Assignment {
   readonly flag: string;
+  /** As it was typed, such as `--topk 4`. */
+  readonly typed: string;
   readonly path: string;
   readonly value: unknown;
 }
@@ -47,13 +49,15 @@ export function assignmentsOf(values: SpecFlagValues): Assignment[] {
   const assignments: Assignment[] = [];
   for (const { flag, path } of SPEC_FLAGS) {
     const text = values[optionName(flag)];
-    if (text !== undefined) assignments.push({ flag, path, value: flagValue(path, text) });
+    if (text === undefined) continue;
+    assignments.push({ flag, typed: `${flag} ${text}`, path, value: flagValue(path, text) });
   }
   for (const text of values.set ?? []) {
     const at = text.indexOf('=');
     const path = at < 0 ? text : text.slice(0, at);
     assignments.push({
       flag: '--set',
+      typed: `--set ${text}`,
       path,
       value: at < 0 ? undefined : parseValue(text.slice(at + 1)),
     });

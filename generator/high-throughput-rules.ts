@@ -3,7 +3,7 @@ import { hasHt } from './high-throughput-plan.js';
 import type { Plan } from './plan.js';
 import { type Rule, type RuleInput, rule } from './rule.js';
 
-export const RING_FIELDS = [
+const RING_FIELDS = [
   'hidden',
   'ranks',
   'experts',
@@ -77,7 +77,10 @@ function ringRules(kernel: 'dispatch' | 'combine') {
     }),
     htRule('atMost', {
       ...stages,
-      fieldIfAuto: 'channels.memory.pieceBytes',
+      otherField: {
+        field: 'channels.memory.pieceBytes',
+        isBlamed: (_, { channels }) => channels.memory.stages === 'auto',
+      },
       subject: `${kernel}.sharedBytes`,
       than: 'sharedBytesLimit',
       reason: 'a block can have no more',

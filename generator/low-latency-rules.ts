@@ -1,3 +1,4 @@
+import { DTYPES, VECTOR_BYTES } from './dtype.js';
 import { LL_CHIP_CHANNELS, LL_SCALE_BLOCK, llScaleGranule } from './low-latency-plan.js';
 import type { Plan } from './plan.js';
 import { type Rule, type RuleInput, rule } from './rule.js';
@@ -11,6 +12,13 @@ function llRule(relation: Parameters<typeof rule>[0], input: RuleInput): Rule {
   return rule(relation, { appliesTo: hasLl, ...input });
 }
 
+const WHOLE_VECTORS = `a multiple of ${VECTOR_BYTES / DTYPES.bf16.bytes}`;
+
+/** What makes every piece of a combined row whole vectors, and none empty. */
+function wholePieces({ features }: Plan): string {
+  return features.combinesLlFp8 ? `a multiple of ${LL_SCALE_BLOCK}` : WHOLE_VECTORS;
+}
+
 /** What low-latency calls ask of a plan. */
 export const LOW_LATENCY_RULES: readonly Rule[] = [
   llRule('multipleOf', {
@@ -18,7 +26,7 @@ export const LOW_LATENCY_RULES: readonly Rule[] = [
     than: 16,
     field: 'hidden',
     reason: 'rows move as whole 16-byte vectors',
-    expected: () => 'a multiple of 8, for low-latency rows of bf16',
+    expected: () => WHOLE_VECTORS,
   }),
   llRule('multipleOf', {
     subject: 'hidden',
@@ -83,17 +91,20 @@ export const LOW_LATENCY_RULES: readonly Rule[] = [
     than: 16,
     field: 'hidden',
     reason: 'no piece of a row is empty',
+    expected: wholePieces,
   }),
   llRule('multipleOf', {
     subject: 'llCombine.pieceBytes',
     than: 16,
     field: 'hidden',
     reason: 'pieces move as whole 16-byte vectors',
+    expected: wholePieces,
   }),
   llRule('multipleOf', {
     subject: 'llCombine.lastPieceBytes',
     than: 16,
     field: 'hidden',
     reason: 'pieces move as whole 16-byte vectors',
+    expected: wholePieces,
   }),
 ];

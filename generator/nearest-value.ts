@@ -39,7 +39,7 @@ function startOf(spec: Spec, field: string): number {
 }
 
 function blames(rule: Rule, field: string): boolean {
-  return rule.field === field || rule.fieldIfAuto === field;
+  return rule.field === field || rule.otherField?.field === field;
 }
 
 /** `value`, then its neighbours, the larger of two first. */

@@ -18,10 +18,13 @@ export function ruleIssues(spec: Spec, malformed: readonly string[] = []): SpecI
       malformed.some((path) => overlaps(path, field)),
     );
     if (!isJudged || rule.holds(plan)) continue;
-    const field = fieldToChange(rule, spec);
+    const repairedPlan = derivePlan(repaired);
+    const field = rule.otherField?.isBlamed(repairedPlan, repaired)
+      ? rule.otherField.field
+      : rule.field;
     const received = fieldOf(spec, field);
     // What only follows from another field's fault is no fault of this one.
-    const isConsequence = received === fieldOf(repaired, field) && rule.holds(derivePlan(repaired));
+    const isConsequence = received === fieldOf(repaired, field) && rule.holds(repairedPlan);
     if (isConsequence) continue;
     const nearest = nearestValue({ spec: repaired, field, rule });
     if (nearest !== undefined) repaired = withField(repaired, field, nearest);
@@ -29,10 +32,6 @@ export function ruleIssues(spec: Spec, malformed: readonly string[] = []): SpecI
     if (!issues.some((other) => isSame(other, issue))) issues.push(issue);
   }
   return issues;
-}
-
-function fieldToChange({ field, fieldIfAuto }: Rule, spec: Spec): string {
-  return fieldIfAuto !== undefined && fieldOf(spec, field) === 'auto' ? fieldIfAuto : field;
 }
 
 interface Judged {

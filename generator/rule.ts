@@ -2,6 +2,7 @@ import { cppName } from './cpp-name.js';
 import type { CombinePlan, DispatchPlan, ExpertMajorPlan } from './high-throughput-plan.js';
 import type { LlCombinePlan, LlDispatchPlan } from './low-latency-plan.js';
 import type { KernelPlan, Plan } from './plan.js';
+import type { Spec } from './spec.js';
 
 /** A number of the plan by name. */
 export type PlanNumber =
@@ -29,14 +30,19 @@ export type RuleGroup =
   | 'dispatchLayout'
   | 'window';
 
+/** The field to change instead of a rule's own, in some specs. */
+export interface OtherField {
+  readonly field: string;
+  isBlamed(plan: Plan, spec: Spec): boolean;
+}
+
 /** One constraint, said once: checked here, reported in the spec's words, rendered as a `static_assert`. */
 export interface Rule {
   /** The number of the plan that it limits, if it is about one. */
   readonly subject?: PlanNumber;
   /** The field of the spec to change, and any others that the rule depends on. */
   readonly field: string;
-  /** The field to change instead where `field` is 'auto'. */
-  readonly fieldIfAuto?: string;
+  readonly otherField?: OtherField;
   readonly dependsOn: readonly string[];
   readonly group: RuleGroup;
   /** In the plan's words. */
@@ -63,7 +69,7 @@ export interface RuleInput {
   readonly field: string;
   /** Field of the spec that `than` is. */
   readonly thanField?: string;
-  readonly fieldIfAuto?: string;
+  readonly otherField?: OtherField;
   readonly dependsOn?: readonly string[];
   readonly group?: RuleGroup;
   readonly reason: string;
@@ -102,7 +108,7 @@ const RELATIONS = {
 
 /** The subject, a number of the plan, stands in `relation` to another or to a limit. */
 export function rule(relation: keyof typeof RELATIONS, input: RuleInput): Rule {
-  const { subject, than, field, fieldIfAuto, thanField, reason, dependsOn = [] } = input;
+  const { subject, than, field, otherField, thanField, reason, dependsOn = [] } = input;
   const { words, holds, expr } = RELATIONS[relation];
   const { appliesTo = () => true } = input;
   const group = input.group ?? groupOf(subject);
@@ -111,7 +117,7 @@ export function rule(relation: keyof typeof RELATIONS, input: RuleInput): Rule {
   return {
     subject,
     field,
-    ...(fieldIfAuto ? { fieldIfAuto } : {}),
+    ...(otherField ? { otherField } : {}),
     dependsOn: [field, ...(thanField ? [thanField] : []), ...dependsOn],
     group,
     message: `${subject} must be ${words} ${limit.text}: ${reason}`,

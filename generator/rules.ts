@@ -1,51 +1,85 @@
 import { EpgenSpecError } from './errors.js';
 import { hasHt } from './high-throughput-plan.js';
-import { HIGH_THROUGHPUT_RULES, RING_FIELDS } from './high-throughput-rules.js';
+import { HIGH_THROUGHPUT_RULES } from './high-throughput-rules.js';
 import { LOW_LATENCY_RULES } from './low-latency-rules.js';
 import type { Plan } from './plan.js';
 import { type Rule, rule } from './rule.js';
+import { isMostlyLowLatency } from './window.js';
 
 /** Offsets in ready words count these: kReadyUnit. */
 const READY_UNIT = 128;
 
-/** Rules of what a rank reserves, which the calls of `section` decide. */
-function memoryRules({
-  section,
-  handleBytes,
-  dependsOn,
-  appliesTo,
-}: {
-  readonly section: 'ht' | 'll';
-  readonly handleBytes: 'handleBytes' | 'llHandleBytes';
-  readonly dependsOn: readonly string[];
-  readonly appliesTo: (plan: Plan) => boolean;
-}): readonly Rule[] {
-  const group = 'window';
-  const reason = 'a ready word carries an offset in the window in 32 bits';
-  return [
-    {
-      subject: 'windowBytes',
-      field: `${section}.maxTokensPerRank`,
-      dependsOn,
-      group,
-      message: `windowBytes / 128 must be at most 4294967295: ${reason}`,
-      expr: 'kWindowBytes / kReadyUnit <= 0xffffffffu',
-      expected: () => 'small enough for a window of 512 GiB',
-      reason,
-      appliesTo,
-      holds: (plan) => !appliesTo(plan) || plan.windowBytes / READY_UNIT <= 0xffffffff,
-    },
-    rule('atLeast', {
-      subject: 'arenaBytes',
-      than: handleBytes,
-      field: 'arenaBytes',
-      dependsOn,
-      group,
-      reason: 'the arena holds at least one handle',
-      appliesTo,
-    }),
-  ];
-}
+const READY_WORD = 'a ready word carries an offset in the window in 32 bits';
+
+/** What the size of a window follows from. */
+const WINDOW_FIELDS = [
+  'ranks',
+  'hidden',
+  'experts',
+  'topk',
+  'topkIdx',
+  'dtype',
+  'scaleBlock',
+  'scaleDtype',
+  'scaleLayout',
+  'extraBytes',
+  'combineDtype',
+  'channels.memory.count',
+  'ht.maxTokensPerRank',
+  'ht.liveResults',
+  'ht.credit',
+  'ht.combineWeights',
+  'ht.readyCounters',
+  'channels.ll',
+  'll.maxTokensPerRank',
+  'll.inFlight',
+  'll.credit',
+  'll.dtype',
+  'll.scaleDtype',
+  'll.scaleLayout',
+  'll.combineDtype',
+];
+
+/** Rules of what a rank reserves, for calls of both kinds. */
+const MEMORY_RULES: readonly Rule[] = [
+  {
+    subject: 'windowBytes',
+    field: 'ht.maxTokensPerRank',
+    otherField: { field: 'll.maxTokensPerRank', isBlamed: isMostlyLowLatency },
+    dependsOn: WINDOW_FIELDS,
+    group: 'window',
+    message: `windowBytes / 128 must be at most 4294967295: ${READY_WORD}`,
+    expr: 'kWindowBytes / kReadyUnit <= 0xffffffffu',
+    expected: () => 'small enough for a window of 512 GiB',
+    reason: READY_WORD,
+    appliesTo: () => true,
+    holds: (plan) => plan.windowBytes / READY_UNIT <= 0xffffffff,
+  },
+  rule('atLeast', {
+    subject: 'arenaBytes',
+    than: 'handleBytes',
+    field: 'arenaBytes',
+    dependsOn: [
+      'ranks',
+      'experts',
+      'ht.maxTokensPerRank',
+      'channels.memory.count',
+      'channels.memory.placement',
+    ],
+    group: 'window',
+    reason: 'the arena holds at least one handle',
+    appliesTo: hasHt,
+  }),
+  rule('atLeast', {
+    subject: 'arenaBytes',
+    than: 'llHandleBytes',
+    field: 'arenaBytes',
+    dependsOn: ['ranks', 'experts', 'topk', 'll.maxTokensPerRank'],
+    group: 'window',
+    reason: 'the arena holds at least one handle',
+    appliesTo: ({ features }) => features.hasLl,
+  }),
+];
 
 /** Every constraint on a plan. */
 export const RULES: readonly Rule[] = [
@@ -98,18 +132,7 @@ export const RULES: readonly Rule[] = [
   }),
   ...HIGH_THROUGHPUT_RULES,
   ...LOW_LATENCY_RULES,
-  ...memoryRules({
-    section: 'ht',
-    handleBytes: 'handleBytes',
-    dependsOn: [...RING_FIELDS, 'topk', 'ht.maxTokensPerRank', 'ht.liveResults', 'ht.credit'],
-    appliesTo: hasHt,
-  }),
-  ...memoryRules({
-    section: 'll',
-    handleBytes: 'llHandleBytes',
-    dependsOn: ['hidden', 'ranks', 'experts', 'topk', 'll'],
-    appliesTo: (plan) => !hasHt(plan),
-  }),
+  ...MEMORY_RULES,
 ];
 
 /** @throws EpgenSpecError that names every broken rule, in the plan's words. */

@@ -109,7 +109,9 @@ const portFields = section({
 const channelFields = section({
   memory: memoryFields.prefault({}).describe('channels to peers on the same node'),
   ll: z
-    .union([z.literal('chip'), z.int().min(1)], { error: "'chip' or a positive integer" })
+    .union([z.literal('chip'), z.int().min(1, { error: "'chip' or a positive integer" })], {
+      error: "'chip' or a positive integer",
+    })
     .default('chip')
     .describe("most multiprocessors of a low-latency call; 'chip' is one a token, up to 128"),
   port: z

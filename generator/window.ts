@@ -110,6 +110,12 @@ export type RegionInput = Pick<Region, 'name' | 'dims' | 'buffers' | 'doc'> &
     | { readonly ctype: 'Control' | 'LlControl'; readonly elementBytes: number }
   );
 
+/** Whether low-latency calls take more of the window than high-throughput ones. */
+export function isMostlyLowLatency(shape: WindowShape): boolean {
+  const rest = { ...shape, features: { ...shape.features, hasLl: false } };
+  return windowBytesOf(windowRegions(shape)) > 2 * windowBytesOf(windowRegions(rest));
+}
+
 /** Size of one rank's window, in whole pages. */
 export function windowBytesOf(regions: readonly Region[]): number {
   const last = regions.at(-1);

@@ -434,16 +434,17 @@ EPGEN_DEVICE bool receive_counts(const Call& call, const DispatchArgs& args, Sme
     const uint32_t num_recv_tokens = shfl(num_rows, args.rank_idx);
     if (lane_idx() == 0) {
         st(EPGEN_FIELD(handle, num_recv_tokens), static_cast<int32_t>(num_recv_tokens));
-        // Else what an earlier replay of a graph has found stays as it was: its host may not have seen it yet.
+        // Else what another call with this record has found stays as it was: the host may not have seen it yet.
         if (args.num_worst_tokens == 0 || num_recv_tokens > args.num_worst_tokens) {
             st(EPGEN_FIELD(record, num_recv_tokens), num_recv_tokens);
         }
         const uint32_t bad_choice = ld(EPGEN_FIELD(smem, bad_choice));
-        // Else it stays as it was: a graph's host may not have seen yet what an earlier replay has found.
+        // Else it stays as it was: the host may not have seen yet what another call with this record has found.
         if (bad_choice != kNoToken) {
-            st(EPGEN_FIELD(record, bad_token_idx), bad_choice / kNumTopk);
             st(EPGEN_FIELD(record, bad_choice_idx), bad_choice % kNumTopk);
             st(EPGEN_FIELD(record, bad_value), ld(topk_idx(args) + bad_choice));
+            // Releases these two: the host may be looking on account of another call's tag.
+            st_release_sys(EPGEN_FIELD(record, bad_token_idx), bad_choice / kNumTopk);
         }
     }
     sync_warp();

@@ -434,6 +434,8 @@ static_assert(kWindowBytes / kReadyUnit <= 0xffffffffu,
               "windowBytes / 128 must be at most 4294967295: a ready word carries an offset in the window in 32 bits");
 static_assert(kArenaBytes >= kHandleBytes,
               "arenaBytes must be at least handleBytes: the arena holds at least one handle");
+static_assert(kArenaBytes >= kLlHandleBytes,
+              "arenaBytes must be at least llHandleBytes: the arena holds at least one handle");
 /// Mapped host memory that a call's counts take.
 constexpr uint32_t kRecordBytes = 152;
 static_assert(kRecordBytes == sizeof(CountRecord) + kNumLocalExperts * sizeof(int32_t), "layout drift: CountRecord");

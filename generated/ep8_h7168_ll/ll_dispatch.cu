@@ -371,11 +371,12 @@ EPGEN_DEVICE void clear(const Call& call, const LlDispatchArgs& args, Smem smem)
 EPGEN_DEVICE void write_record(const LlDispatchArgs& args, Smem smem) {
     const auto record = make_host(args.record, 1, "record");
     const uint32_t bad_choice = ld(EPGEN_FIELD(smem, bad_choice));
-    // Else it stays as it was: a graph's host may not have seen yet what an earlier replay has found.
+    // Else it stays as it was: the host may not have seen yet what another call with this record has found.
     if (bad_choice != kNoChoice) {
-        st(EPGEN_FIELD(record, bad_token_idx), bad_choice / kNumTopk);
         st(EPGEN_FIELD(record, bad_choice_idx), bad_choice % kNumTopk);
         st(EPGEN_FIELD(record, bad_value), ld(topk_idx(args) + bad_choice));
+        // Releases these two: the host may be looking on account of another call's tag.
+        st_release_sys(EPGEN_FIELD(record, bad_token_idx), bad_choice / kNumTopk);
     }
     // Releases the record; the host acquires it with the tag.
     st_release_sys(EPGEN_FIELD(record, tag), args.record_tag);

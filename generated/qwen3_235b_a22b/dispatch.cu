@@ -382,11 +382,12 @@ EPGEN_DEVICE bool receive_counts(const Call& call, const DispatchArgs& args, Sme
         st(EPGEN_FIELD(handle, num_recv_tokens), static_cast<int32_t>(num_recv_tokens));
         st(EPGEN_FIELD(record, num_recv_tokens), num_recv_tokens);
         const uint32_t bad_choice = ld(EPGEN_FIELD(smem, bad_choice));
-        // Else it stays as it was: a graph's host may not have seen yet what an earlier replay has found.
+        // Else it stays as it was: the host may not have seen yet what another call with this record has found.
         if (bad_choice != kNoToken) {
-            st(EPGEN_FIELD(record, bad_token_idx), bad_choice / kNumTopk);
             st(EPGEN_FIELD(record, bad_choice_idx), bad_choice % kNumTopk);
             st(EPGEN_FIELD(record, bad_value), ld(topk_idx(args) + bad_choice));
+            // Releases these two: the host may be looking on account of another call's tag.
+            st_release_sys(EPGEN_FIELD(record, bad_token_idx), bad_choice / kNumTopk);
         }
     }
     sync_warp();

@@ -63,7 +63,8 @@ constexpr const char* phase_name(Phase phase) {
 constexpr uint32_t kNoToken = 0xffffffffu;
 
 /// Counts of one call, in mapped host memory; followed by `int32_t counts[num_local_experts]`. The kernel writes
-/// `tag` last, with release; the host reads the rest after it has seen the tag of its call.
+/// `tag` last, with release; the host reads the rest after it has seen the tag of its call. Where calls share a record,
+/// `bad_token_idx` releases the two fields behind it.
 struct CountRecord {
     uint32_t tag;
     uint32_t num_recv_tokens;  // of a call with num_worst_tokens only if more came; the host sets it to 0 before

@@ -71,7 +71,7 @@ public:
     /// Ends with Counts as soon as they are known, before the rows have arrived. Without a completion, errors are kept
     /// for the rank's next write, fill, read or synchronize: one that ends with a wrong index was performed itself.
     ///
-    /// With a completion it has to wait while kNumCountRecords calls of the rank have not counted, and so has
+    /// With a completion it has to wait while as many as kNumCountRecords of the rank have not counted, and so has
     /// dispatch_layout(); an event while kNumEvents were not reached. Later calls of the rank wait behind it. Nothing
     /// else ever waits, but for a dispatch whose num_worst_tokens is one more than shared records can tell apart: a
     /// call that has returned is on its stream, or on its way there.

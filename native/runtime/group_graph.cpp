@@ -95,7 +95,7 @@ void Group::capture_steps(GraphPart& part, std::vector<GraphStep> steps, const C
 CountRecord* Group::captured_record(RankState& rank, GraphPart& part, uint32_t num_worst_tokens) {
     const auto record = shared_record_for(rank, num_worst_tokens);
     if (!record) {
-        throw Error(ErrorCode::argument, "Expected the graphs of a rank to have at most " +
+        throw Error(ErrorCode::argument, "Expected the graphs of a rank, and calls that nobody waits for, to have at most " +
                                              std::to_string(kNumSharedRecords - 1) +
                                              " different numWorstTokens but received one more");
     }

@@ -16,11 +16,11 @@ void clear(CountRecord& record) {
 /// A wrong index or too many rows in a record that calls share: it stays there until it was seen, here.
 std::optional<Error> take_found(uint32_t rank_idx, CountRecord& record, uint32_t num_worst_tokens,
                                 uint32_t num_experts) {
-    // Since the last look no call has completed it: what is there may be half of what one is about to tell.
+    // Since the last look no call has completed it.
     const std::atomic_ref tag(record.tag);
     if (tag.load(std::memory_order_relaxed) == 0) return std::nullopt;
     tag.exchange(0, std::memory_order_acquire);
-    // The next call may be at it.
+    // Another call may be at it: its token comes with its choice and value, or is seen with its own tag.
     const uint32_t bad_token_idx = std::atomic_ref(record.bad_token_idx).exchange(kNoToken, std::memory_order_acquire);
     const uint32_t num_recv_tokens = std::atomic_ref(record.num_recv_tokens).exchange(0, std::memory_order_acquire);
     CountRecord found = record;
@@ -37,13 +37,14 @@ std::optional<Error> take_found(uint32_t rank_idx, CountRecord& record, uint32_t
 
 /// Gives a call what it counts in; false where it has to wait for that.
 bool Group::take_record(RankState& rank, const OperationPtr& operation) {
-    const auto free = std::ranges::find(rank.records, nullptr);
-    if (free == rank.records.end()) {
-        if (!operation->may_share()) return false;
-        const auto shared = shared_record_for(rank, operation->num_worst_tokens);
-        if (shared) operation->shared_records = {shared};
-        return shared != nullptr;
+    if (operation->may_share()) {
+        if (const auto shared = shared_record_for(rank, operation->num_worst_tokens)) {
+            operation->shared_records = {shared};
+            return true;
+        }
     }
+    const auto free = std::ranges::find(rank.records, nullptr);
+    if (free == rank.records.end()) return false;
     *free = operation;
     operation->record_idx = static_cast<uint32_t>(free - rank.records.begin());
     operation->record_tag = ++rank.last_tag == 0 ? ++rank.last_tag : rank.last_tag;

@@ -248,9 +248,12 @@ void Engine::look_around() {
     }
 }
 
-/// Whether a task of the caller could still wake a kernel. With one stream a rank it would queue behind that kernel.
+/// Whether a task of the caller could still wake a kernel: on a stream of its rank that the kernel isn't on, which the
+/// caller is taken to have where ranks are seen to use more than their own.
 bool Engine::can_be_helped() const {
-    return idle_ranks_mask() != 0 || (options_.caller_may_help && streams_.size() > options_.num_ranks);
+    const bool uses_others = std::ranges::any_of(
+        streams_, [](const Stream& stream) { return stream.id.stream_idx != 0 && !stream.is_idle(); });
+    return idle_ranks_mask() != 0 || (options_.caller_may_help && uses_others);
 }
 
 /// One turn of the scheduler; false when the machine is to end.

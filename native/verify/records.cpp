@@ -1,5 +1,7 @@
 #include "verify/records.hpp"
 
+#include <cstddef>
+
 #include "verify/low_latency.hpp"
 
 namespace epgen::verify {
@@ -29,7 +31,9 @@ void Records::host_stored(simt::Machine& machine, const std::byte* address) {
     for (uint32_t rank_idx = 0; rank_idx < module_.num_ranks; ++rank_idx) {
         const RankMemory& rank = memory_.ranks[rank_idx];
         if (address < rank.records.data() || address >= reinterpret_cast<const std::byte*>(rank.fault())) continue;
-        const auto record_idx = static_cast<uint32_t>((address - rank.records.data()) / record_stride(module_));
+        const uint64_t offset = address - rank.records.data();
+        if (offset % record_stride(module_) != offsetof(CountRecord, tag)) return;
+        const auto record_idx = static_cast<uint32_t>(offset / record_stride(module_));
         machine.host_reads(rank_idx, address, rank.record(module_, record_idx), module_.record_bytes);
         return compare(rank_idx, record_idx);
     }

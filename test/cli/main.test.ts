@@ -56,6 +56,30 @@ describe('bad input', () => {
     ['a later mode', ['inspect', ...SHAPE, '--set', 'ranksPerNode=1'], 2, /at most ranksPerNode/],
     ['no calls at all', ['inspect', ...SHAPE, '--set', 'ht=false'], 2, /ll to be an object.*ht/],
     [
+      'a flag of calls that --set takes away',
+      ['inspect', ...SHAPE, '--max-tokens', '64', '--set', 'ht=false', '--set', 'll.inFlight=1'],
+      2,
+      /--set ht=false or --max-tokens 64 but received both: ht\.maxTokensPerRank is a field of ht/,
+    ],
+    [
+      'a field before its section',
+      ['inspect', ...SHAPE, '--set', 'll.stats=true', '--set', 'll=false'],
+      2,
+      /--set ll=false or --set ll\.stats=true but received both/,
+    ],
+    [
+      'a field of calls that --set took away',
+      ['inspect', ...SHAPE, '--set', 'ht=false', '--set', 'ht.credit=true', '--ll-dtype', 'bf16'],
+      2,
+      /--set ht=false or --set ht\.credit=true but received both/,
+    ],
+    [
+      'a flag of low-latency calls that --set takes away',
+      ['inspect', '--set', 'll=false', '--ll-max-tokens', '4', ...SHAPE],
+      2,
+      /--set ll=false or --ll-max-tokens 4 but received both/,
+    ],
+    [
       'a placement of its own',
       ['inspect', ...SHAPE, '--placement', 'dense'],
       2,

@@ -25,7 +25,6 @@ const extras = features({ hasExtras: true });
 const biases = features({ hasBiases: true });
 
 const lowLatency = features({ hasLl: true });
-const alone = { ...lowLatency, maxTokensPerRank: undefined };
 const fp8Rows = features({ hasLl: true, hasLlFp8: true });
 const packed = features({ hasLl: true, hasLlFp8: true, hasLlPackedScales: true });
 const { llDispatch, llCombine } = derivePlan(parseSpec({ ranks: 8, hidden: 7168, ll: {} }, 'test'));
@@ -149,14 +148,9 @@ const cases: readonly [expr: string, broken: Partial<Plan>, kept: Partial<Plan>]
     llCombineOf({ lastPieceBytes: 32 }),
   ],
   [
-    'kWindowBytes / kReadyUnit <= 0xffffffffu',
-    { ...alone, windowBytes: 2 ** 39 },
-    { ...alone, windowBytes: 2 ** 39 - 4096 },
-  ],
-  [
     'kArenaBytes >= kLlHandleBytes',
-    { ...alone, arenaBytes: 127, llHandleBytes: 128 },
-    { ...alone, arenaBytes: 128, llHandleBytes: 128 },
+    { ...lowLatency, handleBytes: 0, arenaBytes: 127, llHandleBytes: 128 },
+    { ...lowLatency, handleBytes: 0, arenaBytes: 128, llHandleBytes: 128 },
   ],
 ];
 

@@ -362,6 +362,67 @@ describe('a field of low-latency calls', () => {
   });
 });
 
+describe('a spec with calls of both kinds', () => {
+  const window = (field: string, received: number) =>
+    `Expected ${field} to be small enough for a window of 512 GiB but received ${received}: a ready word carries an offset in the window in 32 bits`;
+  const widest = {
+    ...{ hidden: 16384, combineDtype: 'f32', extraBytes: 65536, ll: { maxTokensPerRank: 4096 } },
+    ht: { maxTokensPerRank: 65536, liveResults: 4 },
+  };
+
+  it.each<[what: string, input: object, message: string, fix: string]>([
+    [
+      'an arena without room for a low-latency handle',
+      { ht: { maxTokensPerRank: 1 }, ll: { maxTokensPerRank: 2048 }, arenaBytes: 4096 },
+      'Expected arenaBytes to be at least 67840 but received 4096: the arena holds at least one handle',
+      '67840',
+    ],
+    [
+      'a window mostly of low-latency calls',
+      { ht: { maxTokensPerRank: 1 }, ll: { maxTokensPerRank: 24_000 } },
+      window('ll.maxTokensPerRank', 24_000),
+      '18721',
+    ],
+    [
+      'a window mostly of high-throughput calls',
+      widest,
+      window('ht.maxTokensPerRank', 65536),
+      '55140',
+    ],
+  ])('%s', (_, fields, message, fix) => {
+    const { issues } = errorOf({ ...good, ...fields }) as EpgenSpecError;
+    expect(issues.map((issue) => [issue.message, issue.fix])).toEqual([[message, fix]]);
+  });
+
+  it('has no window judged by a section that is malformed', () => {
+    const input = { ...good, ht: {}, ll: { maxTokensPerRank: 24_000, inFlight: 3 } };
+    const { issues } = errorOf(input) as EpgenSpecError;
+    expect(issues.map(({ path }) => path)).toEqual(['ll.inFlight']);
+  });
+});
+
+describe('hidden that is not whole vectors of bf16', () => {
+  it.each<[hidden: number, fields: object, fix: string]>([
+    [60, { ll: {} }, '64'],
+    [60, { ht: false, ll: {} }, '64'],
+    [4, { ht: false, ll: {} }, '8'],
+    [1028, { ht: false, ll: {} }, '1032'],
+  ])('%i of %j is asked to be a multiple of 8, and no more', (hidden, fields, fix) => {
+    const { issues } = errorOf({ ...good, hidden, ...fields }) as EpgenSpecError;
+    const message = `Expected hidden to be a multiple of 8 but received ${hidden}: rows move as whole 16-byte vectors`;
+    expect(issues).toEqual([{ path: 'hidden', message, received: hidden, fix }]);
+    for (const legal of [24, 40]) parseSpec({ ...good, hidden: legal, ...fields }, 'test');
+  });
+
+  it('is asked to have whole blocks of scales where low-latency rows combine as fp8', () => {
+    const input = { ...good, hidden: 200, ht: false, ll: { combineDtype: 'fp8_e4m3' } };
+    const { issues } = errorOf(input) as EpgenSpecError;
+    expect(issues.map(({ message, fix }) => [message.split(' but ')[0], fix])).toEqual([
+      ['Expected hidden to be a multiple of 128', '256'],
+    ]);
+  });
+});
+
 describe('a spec without high-throughput calls', () => {
   const idle = (field: string, usual: string, received: string) =>
     `Expected ${field} to be ${usual}, its default, but received ${received}: the spec has no ht`;
