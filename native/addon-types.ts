@@ -229,8 +229,12 @@ export interface RawGroup {
   expertSum(rank: number, call: RawExpertSumCall): Promise<void>;
   /** A wrong index is told as that of a dispatch without `wait`. */
   llDispatch(rank: number, call: RawLlDispatchCall): void;
-  /** Resolves when the kernel has ended. That of a send alone never carries an error of an earlier call. */
-  llCombine(rank: number, call: RawLlCombineCall): Promise<void>;
+  /** Resolves when the kernel has ended. A send alone returns nothing: who reads next is told why it failed. */
+  llCombine(
+    rank: number,
+    call: RawLlCombineCall & { readonly phases: 'receive' | 'both' },
+  ): Promise<void>;
+  llCombine(rank: number, call: RawLlCombineCall & { readonly phases: 'send' }): undefined;
   /** Copies rows to where a combine reads them, as it reads them. */
   llStage(rank: number, call: RawLlStageCall): void;
   /** Resolves when the rank has done everything enqueued so far. */

@@ -36,7 +36,9 @@ export function checkOrder(rank: RankState, call: Call, path: string): CallOrder
   const isAsync = checkBoolean(`${path}asyncFinish`, call.asyncFinish);
   // Once: a getter must not run between the launches of ranks.
   const { previousEvent, stream: given } = call;
-  refuseCaptured(rank, path, { asyncFinish: isAsync || undefined, previousEvent, stream: given });
+  if (rank.group.capture !== undefined) {
+    refuseCaptured(rank, path, { asyncFinish: isAsync || undefined, previousEvent, stream: given });
+  }
   let previous: RecordedEvent | undefined;
   let callers: UsableStream | undefined;
   const recheck = () => {

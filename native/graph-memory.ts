@@ -26,6 +26,7 @@ export class GraphMemory implements Kept {
   readonly #holdings: Holdings;
   readonly #numRecoveries: number;
   #isFreed = false;
+  #isGivenBack = false;
   #hasContents = false;
   /** Of calls that are only sent, in the graph's capture while it runs, and outside of it. */
   readonly #keepers = new Keepers();
@@ -108,8 +109,10 @@ export class GraphMemory implements Kept {
     );
   }
 
+  /** Once, though a receive lets go of each block that it kept. */
   #giveBack(): void {
-    if (this.#keepers.due !== undefined) return;
+    if (this.#isGivenBack || this.#keepers.due !== undefined) return;
+    this.#isGivenBack = true;
     forgotten.unregister(this);
     giveBack(this.#holdings);
   }

@@ -1,4 +1,4 @@
-import type { RawLlCombineCall } from './addon-types.js';
+import type { RawLlCombineCall, RawLlPhases } from './addon-types.js';
 import { ArenaBlock } from './arena-block.js';
 import type { Arrival } from './arrival.js';
 import type { Part } from './collective.js';
@@ -102,7 +102,7 @@ function launch(sum: Sum): LowLatencyCombined<Spec> {
   });
   const { result: pending, event } = order.perform(window, access, () => {
     if (!sum.isInPlace) stage(sum);
-    return enqueue(sum, hasHook ? 'send' : 'both');
+    return hasHook ? enqueueSend(sum) : enqueue(sum, 'both');
   });
   const receive = hasHook
     ? new PendingReceive(rank, {
@@ -111,10 +111,8 @@ function launch(sum: Sum): LowLatencyCombined<Spec> {
       })
     : undefined;
   const landing: Landing = {
-    arrival: receive === undefined ? rank.follow(pending) : undefined,
+    arrival: pending === undefined ? undefined : rank.follow(pending),
   };
-  // What a send alone is refused for, its receive is too.
-  if (receive !== undefined) pending.catch(() => undefined);
   const hook = receive?.hook(() => {
     landing.arrival = rank.follow(enqueueReceive(sum));
   });
@@ -131,15 +129,21 @@ function enqueueReceive(sum: Sum): Promise<void> {
   return order.perform(handle.window, access, () => enqueue(sum, 'receive')).result;
 }
 
-function enqueue(sum: Sum, phases: RawLlCombineCall['phases']): Promise<void> {
+/** Nobody waits for it: what goes wrong is told as that of a dispatch. */
+function enqueueSend(sum: Sum): undefined {
+  const { rank } = sum;
+  return rank.group.callSync((raw) => raw.llCombine(rank.idx, rawCall(sum, 'send')));
+}
+
+function enqueue(sum: Sum, phases: 'receive' | 'both'): Promise<void> {
   const { rank } = sum;
   return rank.group.callSync((raw) => raw.llCombine(rank.idx, rawCall(sum, phases)));
 }
 
-function rawCall(
+function rawCall<P extends RawLlPhases>(
   { args, inputOffset, out }: Sum,
-  phases: RawLlCombineCall['phases'],
-): RawLlCombineCall {
+  phases: P,
+): RawLlCombineCall & { readonly phases: P } {
   const { handle, topkWeights, waitStats, grid, order } = args;
   const { pointer: stats } = waitStats;
   return {

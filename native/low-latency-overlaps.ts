@@ -22,14 +22,13 @@ export function isInPlace({ handle, x, lowLatency }: LowLatencyCombineArguments)
  * the caller's can lie so.
  */
 export function assertApart(rank: RankState, args: LowLatencyCombineArguments, path: string): void {
-  const { x, ...read } = rangesRead(rank, args);
-  assertStageable(args, x, path);
+  assertStageable(args, xRange(rank, args), path);
   if (args.out === undefined) return;
   const out = {
     pointer: args.out.storage.pointer,
     numBytes: args.handle.numTokens * rank.group.dims.hidden * DTYPES.bf16.bytes,
   };
-  for (const [name, range] of Object.entries({ x, ...read })) {
+  for (const [name, range] of Object.entries(rangesRead(rank, args))) {
     if (overlap(out, range)) throw overlapping(`${path}${name}, which the call reads`, path);
   }
   // Whichever of them: peers may be reading the last ones, and the next ones may hold outputs already.
@@ -58,22 +57,30 @@ function overlapping(what: string, path: string): EpgenArgumentError {
   });
 }
 
-/** What a combine reads of its rank's memory, by the names of its arguments. */
+/**
+ * What is read of the rank's memory while sums may be written, by the names of the call's arguments. An x that is copied
+ * was read by then.
+ */
 function rangesRead(
   rank: RankState,
-  { handle, x, topkWeights, lowLatency }: LowLatencyCombineArguments,
-) {
-  const { numLocalExperts, numTopk, hidden } = rank.group.dims;
+  args: LowLatencyCombineArguments,
+): Readonly<Record<string, Range>> {
+  const { handle, topkWeights } = args;
   const { numTokens, block } = handle;
-  const numRows = numLocalExperts * lowLatency.maxRecvTokens;
   return {
-    x: { pointer: x.storage.pointer, numBytes: numRows * hidden * DTYPES.bf16.bytes },
+    ...(isInPlace(args) ? { x: xRange(rank, args) } : {}),
     topkWeights: {
       pointer: topkWeights.storage.pointer,
-      numBytes: numTokens * numTopk * DTYPES.f32.bytes,
+      numBytes: numTokens * rank.group.dims.numTopk * DTYPES.f32.bytes,
     },
     handle: { pointer: block.pointer, numBytes: lowLatencyHandleBytes(rank, numTokens) },
-  } as const satisfies Readonly<Record<string, Range>>;
+  };
+}
+
+function xRange(rank: RankState, { x, lowLatency }: LowLatencyCombineArguments): Range {
+  const { numLocalExperts, hidden } = rank.group.dims;
+  const numRows = numLocalExperts * lowLatency.maxRecvTokens;
+  return { pointer: x.storage.pointer, numBytes: numRows * hidden * DTYPES.bf16.bytes };
 }
 
 function nextInput(window: WindowState): Range {

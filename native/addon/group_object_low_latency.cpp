@@ -14,11 +14,17 @@ void GroupObject::ll_dispatch(const Napi::CallbackInfo& info) {
 }
 
 // void Group::ll_combine(uint32_t rank_idx, const LlCombineRequest& request, Completion completion)
-// llCombine(rank: number, call: RawLlCombineCall): Promise<void>
+// llCombine(rank: number, call: RawLlCombineCall): Promise<void> | undefined    (undefined for a send alone)
 Napi::Value GroupObject::ll_combine(const Napi::CallbackInfo& info) {
-    return promise(info.Env(), "enqueue a low-latency combine", [&](Completion completion) {
-        group_->ll_combine(unpack_rank(info), unpack_ll_combine(unpack_object(info[1], "call")), std::move(completion));
-    });
+    constexpr const char* kWanted = "enqueue a low-latency combine";
+    const LlCombineRequest request =
+        throwing_js(info.Env(), kWanted, [&] { return unpack_ll_combine(unpack_object(info[1], "call")); });
+    const auto start = [&](Completion completion) {
+        group_->ll_combine(unpack_rank(info), request, std::move(completion));
+    };
+    if ((request.phases & kLlReceive) != 0) return promise(info.Env(), kWanted, start);
+    throwing_js(info.Env(), kWanted, [&] { start(nullptr); });
+    return info.Env().Undefined();
 }
 
 // void Group::ll_stage(uint32_t rank_idx, const LlStageRequest& request)

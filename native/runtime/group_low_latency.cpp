@@ -107,6 +107,7 @@ void Group::ll_dispatch(uint32_t rank_idx, const LlDispatchRequest& request) {
     accept(rank, std::move(operation));
 }
 
+/// A send alone has no completion: nobody waits for one, so that what it was told would be lost.
 void Group::ll_combine(uint32_t rank_idx, const LlCombineRequest& request, Completion completion) {
     const std::lock_guard lock(mutex_);
     RankState& rank = rank_at(rank_idx);

@@ -99,6 +99,17 @@ describe('results', () => {
       expect(group.counters()[1]).toMatchObject({ llDispatch: 10, llCombine: 10 });
     }));
 
+  test('a combine that is only sent promises nothing: nobody would wait', () =>
+    withRanks(async (ranks, group) => {
+      await expectRound(ranks, 1);
+      for (const { rank, handle } of ranks) {
+        const call = { numTokens: 0, handle, inputOffset: outputOffset(0), grid: 1 };
+        expect(group.llCombine(rank, { ...call, phases: 'send' })).toBeUndefined();
+        const wrong = { ...call, inputOffset: 64n, phases: 'send' } as const;
+        expect(() => group.llCombine(rank, wrong)).toThrow(/a multiple of 128/);
+      }
+    }));
+
   test('a rank may take one launch where another takes two', () =>
     withRanks(async (ranks) => {
       for (let call = 1; call <= 5; call++) {

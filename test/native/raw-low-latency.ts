@@ -110,16 +110,18 @@ export class RawLlRank {
     });
   }
 
-  combine(phases: RawLlPhases, options: object = {}): Promise<void> {
-    return this.#group.llCombine(this.rank, {
-      phases,
+  /** Resolves at once where it is a send alone. */
+  async combine(phases: RawLlPhases, options: object = {}): Promise<void> {
+    const call = {
       numTokens: this.numTokens,
       ...(phases === 'receive' ? {} : { inputOffset: outputOffset(0) }),
       ...(phases === 'send' ? {} : { topkWeights: this.#topkWeights, out: this.#out }),
       handle: this.handle,
       grid: phases === 'send' ? 1 : 3,
       ...options,
-    });
+    };
+    if (phases === 'send') this.#group.llCombine(this.rank, { ...call, phases });
+    else await this.#group.llCombine(this.rank, { ...call, phases });
   }
 
   stage(options: object = {}): void {

@@ -115,6 +115,7 @@ export class FakeRawGroup implements RawGroup {
   readonly launches: Launch[] = [];
   readonly blocks = new Map<bigint, number>();
   readonly freed: bigint[] = [];
+  readonly freedGraphs: number[] = [];
   numDisposals = 0;
   numHolds = 0;
   heldLaunches = 0;
@@ -138,6 +139,7 @@ export class FakeRawGroup implements RawGroup {
   readonly #memory: readonly Uint8Array[] = [0, 1].map(() => new Uint8Array(1 << 20));
   #next = 8192n;
   #numEvents = 0;
+  #numGraphs = 0;
 
   assertUsable(): void {
     if (this.refusalOfCalls !== undefined) throw this.refusalOfCalls;
@@ -220,10 +222,15 @@ export class FakeRawGroup implements RawGroup {
     this.orders.push(`rank ${rank}: llDispatch ${call.phases} on ${call.stream}`);
   }
 
-  llCombine(rank: number, call: RawLlCombineCall): Promise<void> {
+  llCombine(
+    rank: number,
+    call: RawLlCombineCall & { readonly phases: 'receive' | 'both' },
+  ): Promise<void>;
+  llCombine(rank: number, call: RawLlCombineCall & { readonly phases: 'send' }): undefined;
+  llCombine(rank: number, call: RawLlCombineCall): Promise<void> | undefined {
     this.launches.push({ op: 'llCombine', rank, call });
     this.orders.push(`rank ${rank}: llCombine ${call.phases} on ${call.stream}`);
-    return this.combineDone(rank);
+    return call.phases === 'send' ? undefined : this.combineDone(rank);
   }
 
   llStage(rank: number, call: RawLlStageCall): void {
@@ -234,7 +241,8 @@ export class FakeRawGroup implements RawGroup {
   async synchronize(): Promise<void> {}
 
   beginCapture(): number {
-    return 1;
+    this.#numGraphs += 1;
+    return this.#numGraphs;
   }
 
   async endCapture(): Promise<void> {}
@@ -243,7 +251,9 @@ export class FakeRawGroup implements RawGroup {
 
   replay(): void {}
 
-  freeGraph(): void {}
+  freeGraph(graph: number): void {
+    this.freedGraphs.push(graph);
+  }
 
   hold(): void {
     this.numHolds += 1;

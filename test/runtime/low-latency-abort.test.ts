@@ -1,6 +1,15 @@
 import { describe, expect, it } from 'vitest';
 import { dispatchCall, openFake, rawError } from './fake-addon.js';
-import { both, call, combine, hooked, open, send } from './low-latency-fake.js';
+import {
+  both,
+  type Combined,
+  call,
+  combine,
+  hooked,
+  open,
+  send,
+  sums,
+} from './low-latency-fake.js';
 
 describe('a group that gave up', () => {
   const gaveUp = () => {
@@ -65,6 +74,20 @@ describe('a group that gave up', () => {
     ] as const;
     expect(() => group.enqueueCombine(calls)).toThrow(abort);
     expect(x.pointer).toBe(raw.windowBase(0) + 3584n);
+  });
+
+  it('says so of a combine that is only sent, of which nothing is left', () => {
+    const { group, raw } = open();
+    const calls = send(group).map(({ handle }, r) => ({ ...sums(group, r, handle), ...hooked }));
+    const blocks = [...raw.blocks.keys()];
+    const { llCombine } = raw;
+    raw.llCombine = () => {
+      throw gaveUp();
+    };
+    expect(() => group.lowLatencyCombine(calls as never)).toThrow(abort);
+    expect([...raw.blocks.keys()]).toEqual(blocks);
+    raw.llCombine = llCombine;
+    for (const { hook } of group.lowLatencyCombine(calls as never) as never as Combined[]) hook!();
   });
 
   it('says so of hooks, which then have not been called', async () => {

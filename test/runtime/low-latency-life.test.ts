@@ -78,6 +78,28 @@ describe('sums of a graph that lie in a tensor of the caller', () => {
   });
 });
 
+it('a disposed graph goes back once, however much of it a hook has kept', async () => {
+  const { group, raw } = open();
+  const calls = both((r) => call(group, r));
+  const inputs = both((r) => ({
+    x: group.ranks[r]!.tensor('bf16', [2, 8, 16]),
+    topkWeights: group.ranks[r]!.tensor('f32', [1, 2]),
+  }));
+  const graph = await group.capture(() => {
+    const received = group.lowLatencyDispatch(calls);
+    const combines = both((r) => ({ ...inputs[r]!, handle: received[r]!.handle }));
+    return { received, combined: group.lowLatencyCombine(combines) };
+  });
+  const { received, combined } = graph.replay();
+  // Both the handle and the tensor for the sums are the graph's.
+  const [summed] = combine(group, received, { ...hooked, out: combined[0]!.x });
+  graph.dispose();
+  expect(raw.freedGraphs).toEqual([]);
+  summed!.hook!();
+  expect(raw.freedGraphs).not.toEqual([]);
+  expect(raw.freedGraphs).toEqual([...new Set(raw.freedGraphs)]);
+});
+
 describe('memory of a call', () => {
   it.each([
     ['with a hook that was called', hooked],

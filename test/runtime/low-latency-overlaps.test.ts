@@ -46,11 +46,6 @@ describe('a combine whose memory overlaps', () => {
       },
     ],
     [
-      'x',
-      'perRank[0].x, which the call reads',
-      (scene) => ({ out: outAt(scene, scene.given.x.pointer + 480n) }),
-    ],
-    [
       'x that peers read in place',
       'perRank[0].x, which the call reads',
       (scene) => {
@@ -87,6 +82,22 @@ describe('a combine whose memory overlaps', () => {
         'Expected perRank[0].x to lie apart from the input buffer of the combine, to which its rows are copied, but they overlap\nGive what rank.getNextLowLatencyCombineBuffer(handle) gives as it is',
       );
     }
+  });
+
+  it.each([
+    ['sums its rows at once', {}],
+    ['is received by a hook', { returnRecvHook: true }],
+  ])('goes where its out lies over an x that is copied before: one that %s', (_, options) => {
+    const { group, raw } = open();
+    const received = send(group);
+    const given = sums(group, 0, received[0]!.handle);
+    const out = group.ranks[0]!.tensorFromPointer('bf16', [1, 16], given.x.pointer + 480n);
+    raw.launches.length = 0;
+    combine(group, received, { ...given, out, ...options })[0]!.hook?.();
+    const launches = raw.launches.filter(({ rank }) => rank === 0);
+    expect(launches[0]).toMatchObject({ op: 'llStage', call: { x: given.x.pointer } });
+    expect(launches.at(-1)).toMatchObject({ op: 'llCombine', call: { out: out.pointer } });
+    expect(new Set(launches.map(({ call }) => (call as { stream: number }).stream)).size).toBe(1);
   });
 
   it('goes where x is that buffer by its address: it is read in place', () => {

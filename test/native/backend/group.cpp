@@ -139,11 +139,23 @@ CASE("low-latency sends wait for no count record, though awaited dispatches have
     expect(group.launched()[0].ll_dispatch == 2 * kNumCountRecords, "all are on their stream");
 }
 
-CASE("dispatches that nobody waits for share a record once all are taken, and tell of what is wrong") {
+CASE("dispatches that nobody waits for share a record, and leave one to a dispatch that somebody waits for") {
+    Ending counted;  // until the group has told it
+    Group group(module(), options());
+    const uint64_t block = group.allocate(0, 4096);
+    for (uint32_t i = 0; i < 2 * kNumCountRecords; ++i) group.dispatch(0, ht_request(block), nullptr);
+    group.dispatch(0, ht_request(block), counted.completion());
+    expect(group.launched()[0].dispatch == 2 * kNumCountRecords + 1, "all are on their stream");
+    backend->memory(0).count_record(0)->tag = 1;
+    for (uint32_t i = 0; i <= 2 * kNumCountRecords; ++i) backend->step(0, kMainStream);
+    expect(counted.text == "", "has counted: " + counted.text.value_or("pending"));
+}
+
+CASE("dispatches that share a record tell of what is wrong") {
     Group group(module(), options());
     const uint64_t block = group.allocate(0, 4096);
     DispatchRequest request = ht_request(block);
-    for (uint32_t i = 0; i < kNumCountRecords + 1; ++i) group.dispatch(0, request, nullptr);
+    group.dispatch(0, request, nullptr);
     CountRecord& record = backend->record_of(0);
     request.num_worst_tokens = 2;
     group.dispatch(0, request, nullptr);
@@ -151,12 +163,7 @@ CASE("dispatches that nobody waits for share a record once all are taken, and te
     expect(&narrow_record != &record, "one record for each number of rows");
     group.dispatch(0, request, nullptr);
     expect(&backend->record_of(0) == &narrow_record, "the same one again");
-    expect(group.launched()[0].dispatch == kNumCountRecords + 3, "all are on their stream");
 
-    for (uint32_t i = 0; i < kNumCountRecords; ++i) {
-        backend->memory(0).count_record(i)->tag = i + 1;
-        backend->step(0, kMainStream);
-    }
     record.num_recv_tokens = 4;
     record.bad_token_idx = 3;
     record.tag = kSharedTag;
@@ -166,6 +173,67 @@ CASE("dispatches that nobody waits for share a record once all are taken, and te
     for (int i = 0; i < 5; ++i) backend->step(0, kMainStream);
     expect_contains(read.text.value_or("pending"), "token 3, k 0");
     expect(next.text == "", "told once: " + next.text.value_or("pending"));
+}
+
+CASE("what a call is writing to a shared record when another has ended is told with the call's own tag") {
+    Group group(module(), options());
+    const uint64_t block = group.allocate(0, 4096);
+    for (int i = 0; i < 2; ++i) group.dispatch(0, ht_request(block), nullptr);
+    CountRecord& record = backend->record_of(0);
+    record.tag = kSharedTag;  // of the first
+    record.bad_choice_idx = 1;  // the second has written this and the next, and its token is to come
+    record.bad_value = 99;
+    Ending before, after;
+    backend->step(0, kMainStream);
+    group.read(0, block, 16, before.completion());
+    record.bad_token_idx = 3;
+    record.tag = kSharedTag;
+    for (int i = 0; i < 2; ++i) backend->step(0, kMainStream);
+    group.read(0, block, 16, after.completion());
+    backend->step(0, kMainStream);
+    const std::string told = before.text.value_or("") + after.text.value_or("");
+    expect_contains(told, "token 3, k 1 holds 99");
+}
+
+/// A combine of no tokens that is only sent, with the handle at `block`, on its rank's own stream.
+static LlCombineRequest ll_combine_request(uint64_t block, uint32_t phases) {
+    LlCombineRequest request{};
+    request.phases = phases;
+    request.handle = block;
+    request.grid = 1;
+    return request;
+}
+
+CASE("where a combine that was only sent fails, a read hears why: its receive does not, and nobody twice") {
+    Ending received, read, next, other;  // until the group has told them
+    Group group(module(), options());
+    const uint64_t block = group.allocate(0, 4096);
+    group.ll_combine(0, ll_combine_request(block, kLlSend), nullptr);
+    group.ll_combine(0, ll_combine_request(block, kLlReceive), received.completion());
+    group.read(0, block, 16, read.completion());
+    group.read(0, block, 16, next.completion());
+    group.read(1, group.allocate(1, 256), 16, other.completion());
+    backend->fail(Error(ErrorCode::cuda, "an illegal address"));
+    for (const Ending* ending : {&received, &next, &other}) {
+        expect_contains(ending->text.value_or("pending"), "stopped after an earlier failure");
+    }
+    expect(read.text == "an illegal address", read.text.value_or("pending"));
+}
+
+CASE("where a combine that was only sent gave up, a read that comes later hears why") {
+    Ending received, read;
+    Group group(module(), options());
+    const uint64_t block = group.allocate(0, 4096);
+    group.ll_combine(0, ll_combine_request(block, kLlSend), nullptr);
+    group.ll_combine(0, ll_combine_request(block, kLlReceive), received.completion());
+    FaultRecord& fault = *backend->memory(0).windows[0].fault;
+    fault.op = Op::ll_combine;
+    fault.reason = 1;
+    fault.state = 2;  // complete
+    for (int i = 0; i < 2; ++i) backend->step(0, kMainStream);
+    expect_contains(received.text.value_or("pending"), "stopped after an earlier failure");
+    const std::string told = refusal_of([&] { group.read(0, block, 16, read.completion()); });
+    expect(told.starts_with("A wait passed its deadline"), told);
 }
 
 CASE("nobody gets at a stream while calls wait for a count record") {

@@ -63,7 +63,7 @@ struct ScriptedBackend::Memory {
     FaultRecord faults[kMaxWindows] = {};
 };
 
-ScriptedBackend::ScriptedBackend(const BackendOptions& options) {
+ScriptedBackend::ScriptedBackend(const BackendOptions& options) : on_failure_(options.on_failure) {
     backend = this;
     for (uint32_t rank_idx = 0; rank_idx < module().num_ranks; ++rank_idx) {
         Memory& memory = *memory_.emplace_back(std::make_unique<Memory>());
@@ -93,6 +93,13 @@ void ScriptedBackend::step(uint32_t rank_idx, uint32_t stream_idx) {
     const End end = std::move(ends.front());
     ends.pop_front();
     end(true);
+}
+
+void ScriptedBackend::fail(Error error) {
+    on_failure_(std::nullopt, std::move(error));
+    for (auto& [stream, ends] : std::exchange(streams_, {})) {
+        for (const End& end : ends) end(false);
+    }
 }
 
 void ScriptedBackend::launch(uint32_t rank_idx, uint32_t stream_idx, Launch launch, End end) {

@@ -24,6 +24,9 @@ public:
     /// The record of the dispatch that was launched or captured last on a rank.
     CountRecord& record_of(uint32_t rank_idx) { return *records_[rank_idx]; }
 
+    /// Kernels can't go on, of no rank's doing: drops all that is on streams.
+    void fail(Error error);
+
     bool refuses_streams = false;
     /// How often somebody has waited until all was on its streams.
     uint32_t num_flushes = 0;
@@ -63,6 +66,7 @@ private:
     void push(uint32_t rank_idx, uint32_t stream_idx, End end);
     void find_record(uint32_t rank_idx, const Launch& launch);
 
+    std::function<void(std::optional<uint32_t>, Error)> on_failure_;
     struct Memory;
     std::vector<std::unique_ptr<Memory>> memory_;
     std::map<std::pair<uint32_t, uint32_t>, std::deque<End>> streams_;
