@@ -50,8 +50,8 @@ const kernels: Readonly<Record<string, Ordering>> = {
       'fence.proxy.async': 1,
       'red.release.sys.global.add.u32': 1,
       'ld.acquire.sys.global.u32': 1,
-      // The count record, to the host.
-      'st.release.sys.global.u32': 1,
+      // The count record, to the host: a choice that names no expert, then the tag.
+      'st.release.sys.global.u32': 2,
       // Which block of the rank is the last: orders nothing.
       'atom.relaxed.gpu.global.add.u32': 1,
       // The ring: filled at first, filled again, stored from, freed.
@@ -140,8 +140,8 @@ const lowLatencyDispatch: Ordering = {
     'fence.proxy.async': 1,
     'red.release.sys.global.add.u32': 1,
     'ld.acquire.sys.global.u32': 1,
-    // The record, to the host.
-    'st.release.sys.global.u32': 1,
+    // The record, to the host: a choice that names no expert, then the tag.
+    'st.release.sys.global.u32': 2,
     // Which block of the rank is the last: orders nothing.
     'atom.relaxed.gpu.global.add.u32': 1,
     // The stages: the first row, those behind it, stored from, free again.
@@ -266,8 +266,9 @@ const variants: readonly {
       ...kernels.dispatch!,
       instructions: {
         ...kernels.dispatch!.instructions,
-        // Each freed stage; selections need no counting.
+        // Each freed stage; selections need no counting, and none is wrong.
         [arrive]: perPiece,
+        'st.release.sys.global.u32': 1,
         ...looks(2, (pieces) => 5 + pieces),
       },
     },
