@@ -61,7 +61,9 @@ function captureVariants<T>(subject: Subject<T>, place: Place): (place: Place) =
   if (numVariants > MAX_VARIANTS) {
     throw new EpgenUnsupportedError(
       `Expected a graph of at most ${MAX_VARIANTS} variants, one for each place of the buffers that its calls use, but received one of ${numVariants}`,
-      { hint: 'Capture the calls of fewer windows, or of fewer kinds, in one graph.' },
+      {
+        hint: 'Capture the calls of fewer windows, or of fewer kinds, in one graph; or build with less ht.liveResults or ll.inFlight.',
+      },
     );
   }
   const variants = new Map([[turnKey(place, periods), first]]);
@@ -93,6 +95,8 @@ function captureVariant<T>(subject: Subject<T>, ahead: Place): Variant<T> {
     group.setCapture(capture);
     try {
       result = subject.run();
+      // What it rejects with follows from what is thrown below.
+      if (isThenable(result)) Promise.resolve(result).catch(() => undefined);
     } finally {
       group.setCapture(undefined);
       for (const back of goBack) back();
@@ -109,14 +113,16 @@ function captureVariant<T>(subject: Subject<T>, ahead: Place): Variant<T> {
   return { graph, capture, result };
 }
 
+function isThenable(result: unknown): boolean {
+  return typeof result === 'object' && result !== null && 'then' in result;
+}
+
 function assertNoPromise(result: unknown): void {
-  if (typeof result !== 'object' || result === null || !('then' in result)) return;
-  // Whatever it rejects with follows from this.
-  Promise.resolve(result).catch(() => undefined);
+  if (!isThenable(result)) return;
   throw new EpgenArgumentError(
     'Expected the function of group.capture to return at once but it returned a promise',
     {
-      hint: 'Calls that wait can not be captured: use group.enqueueDispatch and group.enqueueCombine.',
+      hint: 'Calls that wait can not be captured: use group.enqueueDispatch and group.enqueueCombine, or low-latency calls.',
     },
   );
 }

@@ -99,4 +99,22 @@ describe('texts', () => {
     const { group } = open();
     await expect(group.capture(runOf(group))).rejects.toThrow(text);
   });
+
+  it('of an async function in a graph say so once, and leave nothing unhandled', async () => {
+    const { group } = open();
+    const unhandled: unknown[] = [];
+    const note = (error: unknown) => unhandled.push(error);
+    process.on('unhandledRejection', note);
+    try {
+      const run = async () => {
+        const [received] = send(group);
+        await received!.x.toArray();
+      };
+      await expect(group.capture(run)).rejects.toThrow('group.capture');
+      await new Promise((resolve) => setImmediate(resolve));
+    } finally {
+      process.off('unhandledRejection', note);
+    }
+    expect(unhandled).toEqual([]);
+  });
 });
