@@ -11,18 +11,6 @@ const long = process.env.EPGEN_TEST_SCALE
   ? []
   : ['test/kernels/low-latency/{accuracy,far-rows,large-rows,soak}.test.ts'];
 
-// One emulated machine keeps two cores busy now and then, and a large one takes gigabytes: these run one after another.
-const emulated = ['test/{kernels,native,ready,seeds}/**/*.test.ts'];
-
-const left = ['test/gpu/suites/**', 'test/bench/**', ...long];
-
-const shared = {
-  pool: 'forks',
-  env: { NO_COLOR: '1' },
-  testTimeout: 240_000,
-  hookTimeout: 300_000,
-} as const;
-
 export default defineConfig({
   resolve: {
     alias: [
@@ -31,30 +19,14 @@ export default defineConfig({
     ],
   },
   test: {
+    include: ['test/**/*.test.ts'],
+    exclude: ['test/gpu/suites/**', 'test/bench/**', ...long],
+    pool: 'forks',
+    // One emulated machine already keeps two cores busy, and a large one takes gigabytes.
+    maxWorkers: 1,
+    env: { NO_COLOR: '1' },
+    testTimeout: 240_000,
+    hookTimeout: 300_000,
     reporters: ['default', './test/summary-reporter.ts'],
-    projects: [
-      {
-        extends: true,
-        test: {
-          ...shared,
-          name: 'emulated',
-          include: emulated,
-          exclude: left,
-          maxWorkers: 1,
-          sequence: { groupOrder: 0 },
-        },
-      },
-      {
-        extends: true,
-        test: {
-          ...shared,
-          name: 'other',
-          include: ['test/**/*.test.ts'],
-          exclude: [...left, ...emulated],
-          maxWorkers: 2,
-          sequence: { groupOrder: 1 },
-        },
-      },
-    ],
   },
 });

@@ -104,7 +104,7 @@ describe.each(Object.entries(specs))('%s', (_, input) => {
   test('dispatch and combine give the bits of the model for any routing', async () => {
     const { spec } = built;
     // Large rows take the emulator longer, and pieces of rows add little to routing.
-    const numRuns = Math.max(2, Math.round((scale * 12) / (1 + (spec.ranks * spec.hidden) / 4096)));
+    const numRuns = Math.max(2, Math.round((scale * 6) / (1 + (spec.ranks * spec.hidden) / 4096)));
     await fc.assert(
       fc.asyncProperty(
         anyInputs(spec),
