@@ -37,8 +37,9 @@ describe.skipIf(nvcc === undefined)(
     });
     afterAll(() => rmSync(scratch, { recursive: true }));
 
-    it.each(kernels)('%s', async (kernel) => {
-      const output = ['-c', join(generated, kernel), '-o', join(scratch, 'kernel.o')];
+    it.concurrent.each(kernels)('%s', async (kernel) => {
+      const object = join(scratch, kernel.replace('/', '-').replace(/cu$/, 'o'));
+      const output = ['-c', join(generated, kernel), '-o', object];
       const report = await run(nvcc as string, [
         ...ARCH_FLAGS,
         '-Xptxas',
@@ -47,7 +48,7 @@ describe.skipIf(nvcc === undefined)(
         join(root, 'native'),
         ...output,
       ]);
-      expect(report.stderr).not.toMatch(/C7508|[1-9]\d* bytes spill/);
+      expect(report.stderr, kernel).not.toMatch(/C7508|[1-9]\d* bytes spill/);
     });
   },
 );

@@ -22,8 +22,10 @@ const input = {
   ht: { cached: true, readyCounters: true, maxTokensPerRank: 24 },
 } as const;
 
-describe.each(['compact', 'slotted'] as const)('%s rows', (placement) => {
-  test('are all there for who waited for their source, and for nobody once the group gave up', async () => {
+describe.concurrent.each(['compact', 'slotted'] as const)('%s rows', (placement) => {
+  test('are all there for who waited for their source, and for nobody once the group gave up', async ({
+    expect,
+  }) => {
     const name = `ready_${placement}`;
     const channels = { memory: { count: 3, placement } };
     const dir = join(import.meta.dirname, '../.generated', name);
