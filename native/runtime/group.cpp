@@ -91,6 +91,7 @@ Backend::End Group::end_of(const OperationPtr& operation) {
 
 void Group::accept(RankState& rank, OperationPtr operation) {
     require_no_capture();
+    operation->order = ++rank.num_operations;
     rank.waiting.push_back(std::move(operation));
     append_waiting(rank);
 }
@@ -142,8 +143,8 @@ void Group::ended(const OperationPtr& operation, bool done, Outcome outcome) {
             settle(rank, *operation, Error(ErrorCode::fault, "A kernel ended without having counted"));
             release_record(rank, *operation);
         }
-    } else if (operation->reports_earlier_errors() && finds_earlier_error(rank)) {
-        settle(rank, *operation, *std::exchange(rank.unreported, std::nullopt));
+    } else if (operation->reports_earlier_errors() && finds_earlier_error(rank, *operation)) {
+        settle(rank, *operation, std::exchange(rank.unreported, std::nullopt)->error);
     } else {
         settle(rank, *operation, std::move(outcome));
     }
@@ -154,7 +155,7 @@ void Group::settle(RankState& rank, Operation& operation, Outcome outcome) {
     if (operation.completion) {
         operation.tell(std::move(outcome));
     } else if (Error* error = std::get_if<Error>(&outcome); error && !rank.unreported) {
-        rank.unreported = std::move(*error);
+        rank.unreported = {operation.order, std::move(*error)};
     }
 }
 

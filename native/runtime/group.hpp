@@ -194,7 +194,7 @@ private:
     void counts_written(uint32_t rank_idx, uint32_t record_idx);
     void finish_counting(RankState& rank, Operation& operation);
     void look_at_shared(RankState& rank, Operation& operation);
-    bool finds_earlier_error(RankState& rank);
+    bool finds_earlier_error(RankState& rank, const Operation& operation);
 
     // group_failure.cpp: one failure stops all ranks, reset() starts them again.
     FaultRecord* fault_of(const Operation& operation) const;

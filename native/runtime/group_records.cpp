@@ -132,15 +132,18 @@ void Group::look_at_shared(RankState& rank, Operation& operation) {
     }
 }
 
-/// Whether a call that nobody waits for found something wrong. One on another stream, which what ends now came after,
-/// may have left its counts without the backend having looked.
-bool Group::finds_earlier_error(RankState& rank) {
+/// Whether a call that was made before the operation, and that nobody waits for, found something wrong. One on another
+/// stream, which what ends now came after, may have left its counts without the backend having looked. A later call may
+/// have ended too by the time that the end of the operation is seen.
+bool Group::finds_earlier_error(RankState& rank, const Operation& operation) {
     for (const auto& record : rank.records) {
-        const OperationPtr operation = record;
-        if (operation && operation->counts_early()) finish_counting(rank, *operation);
+        const OperationPtr holder = record;
+        if (holder && holder->counts_early()) finish_counting(rank, *holder);
     }
-    for (const OperationPtr& operation : rank.appended) look_at_shared(rank, *operation);
-    return rank.unreported.has_value();
+    for (const OperationPtr& other : rank.appended) {
+        if (other->order < operation.order) look_at_shared(rank, *other);
+    }
+    return rank.unreported && rank.unreported->order < operation.order;
 }
 
 }  // namespace epgen

@@ -39,6 +39,7 @@ struct Operation {
     /// Puts it on the rank's stream; called once, when it has what it needs.
     std::function<void(const std::shared_ptr<Operation>&)> append;
 
+    uint64_t order = 0;       // among all that its rank was asked for, from 1
     uint64_t ordinal = 0;     // of a collective: which of its rank's calls, from 1; of a receive that of its send
     double deadline_ms = 0;   // of a collective
     uint32_t window_idx = 0;  // of a collective

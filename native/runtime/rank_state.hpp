@@ -25,6 +25,12 @@ struct LaunchCounters {
     uint64_t ll_combine = 0;   // with a send
 };
 
+/// What an operation that nobody waits for has found wrong.
+struct Unreported {
+    uint64_t order;  // of the operation
+    Error error;
+};
+
 struct RankState {
     using OperationPtr = std::shared_ptr<Operation>;
 
@@ -38,9 +44,10 @@ struct RankState {
     std::deque<OperationPtr> stopped;   // ended without a result of their own; told when the cause is known
     std::array<OperationPtr, kNumCountRecords> records;  // who holds which count record
     std::array<std::weak_ptr<const SharedRecord>, kNumSharedRecords> shared_records{};  // of calls and graphs that live
-    std::optional<Error> unreported;    // of a call that ended; told with the next transfer that is performed
+    std::optional<Unreported> unreported;  // told with the next transfer that is performed and was asked for later
     LlSends ll_sends{};
     LaunchCounters launched;
+    uint64_t num_operations = 0;   // accepted so far
     uint64_t num_collectives = 0;  // calls accepted since the group was opened or reset
     uint32_t last_tag = 0;
     uint32_t num_marks = 0;  // timing events recorded so far

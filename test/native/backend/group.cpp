@@ -91,6 +91,51 @@ CASE("a read behind an asynchronous dispatch hears of its wrong index, whichever
     expect(next.text == "", "told once: " + next.text.value_or("pending"));
 }
 
+CASE("a read hears of no later call's wrong index, though both have ended when its end is seen") {
+    Group group(module(), options());
+    const uint64_t block = group.allocate(0, 4096);
+    const uint32_t comm = comm_stream(0);
+    Ending before, after;
+    group.read(0, block, 16, before.completion());
+    DispatchRequest request = ht_request(block);
+    request.stream_idx = comm;
+    for (int i = 0; i < 2; ++i) group.dispatch(0, request, nullptr);
+    CountRecord& record = backend->record_of(0);
+    record.bad_token_idx = 3;
+    record.bad_choice_idx = 1;
+    record.bad_value = 77;
+    record.tag = kSharedTag;
+    group.read(0, block, 16, after.completion());
+
+    backend->step(0, comm);  // of the first dispatch, on a stream of its own
+    backend->step(0, kMainStream);
+    expect(before.text == "", "has ended: " + before.text.value_or("pending"));
+    backend->step(0, kMainStream);
+    expect_contains(after.text.value_or("pending"), "token 3, k 1 holds 77");
+}
+
+CASE("a write before a replay hears of no wrong index that the replay found") {
+    Group group(module(), options());
+    const uint64_t block = group.allocate(0, 4096);
+    const uint32_t graph_idx = group.begin_capture();
+    for (uint32_t rank_idx = 0; rank_idx < 2; ++rank_idx) {
+        const uint64_t handle = rank_idx == 0 ? block : group.allocate(rank_idx, 4096);
+        group.dispatch(rank_idx, ht_request(handle), nullptr);
+    }
+    group.end_capture([](Outcome) {});
+    Ending before, after;
+    group.write(0, block, std::array<std::byte, 16>{}, before.completion());
+    group.replay(graph_idx);
+    group.write(0, block, std::array<std::byte, 16>{}, after.completion());
+    CountRecord& record = backend->record_of(0);
+    record.bad_token_idx = 3;
+    record.tag = kSharedTag;
+    backend->step(0, kMainStream);
+    expect(before.text == "", "has ended: " + before.text.value_or("pending"));
+    for (int i = 0; i < 2; ++i) backend->step(0, kMainStream);
+    expect_contains(after.text.value_or("pending"), "token 3, k 0");
+}
+
 /// A low-latency dispatch of no tokens with the handle at `block`, on the stream of the first window.
 static LlDispatchRequest ll_request(uint64_t block, uint32_t phases) {
     LlDispatchRequest request{};
