@@ -126,6 +126,12 @@ describe('renderFile', () => {
     expect(unused).toEqual([]);
   });
 
+  it('has no kernels but those of the calls that a spec asks for', () => {
+    const alone = parseSpec({ ranks: 2, hidden: 64, ht: false, ll: {} }, 'test');
+    const kernels = [...generate(alone).keys()].filter((name) => name.endsWith('.cu'));
+    expect(kernels.sort()).toEqual(['ll_combine.cu', 'll_dispatch.cu', 'll_stage.cu']);
+  });
+
   it('has as many biases in the arguments as the spec', () => {
     const other = parseSpec({ ranks: 2, hidden: 64, ht: { biases: 1 } }, 'test');
     expect(generate(other).get('layout.cuh')).toContain('bias[combine::kNumBiases];');

@@ -116,6 +116,7 @@ async function bundle(suites) {
     format: 'esm',
     platform: 'node',
     target: 'node20.19',
+    keepNames: true,
     sourcemap: 'inline',
     sourcesContent: false,
     tsconfigRaw: { compilerOptions: { target: 'es2023', verbatimModuleSyntax: true } },

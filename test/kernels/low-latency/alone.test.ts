@@ -1,4 +1,3 @@
-import { readdir } from 'node:fs/promises';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { stateOf } from '../../../native/group.js';
 import type { Group } from '../../../native/index.js';
@@ -44,13 +43,7 @@ function send(group: Group, seed: number) {
   return dispatchTokens(group, built.spec, inputs);
 }
 
-test('the folder and the window have what those calls need, and no more', async () => {
-  const files = await readdir(built.dir);
-  expect(files.filter((name) => name.endsWith('.cu')).sort()).toEqual([
-    'll_combine.cu',
-    'll_dispatch.cu',
-    'll_stage.cu',
-  ]);
+test('the window has what those calls need, and no more', () => {
   const { regions, handleBytes, llHandleBytes } = built.sizes;
   const names = ['control', 'llControl', 'llRecvX', 'llRecvSrcIdx', 'llOutput'];
   expect(Object.keys(regions)).toEqual(names);

@@ -395,8 +395,13 @@ describe('ranks that do not call alike', () => {
 
 describe('a module that was built without', () => {
   let bare: Built;
+  let plain: Built;
   beforeAll(async () => {
     bare = await buildSpec({ ...shape, ht, channels: { memory } });
+    plain = await buildSpec({
+      ...{ ...shape, ht, channels: { memory, ll: 3 } },
+      ll: { maxTokensPerRank: maxTokens, combineDtype: 'fp8_e4m3' },
+    });
   });
 
   test('low-latency calls refuses all of them', async () => {
@@ -422,12 +427,6 @@ describe('a module that was built without', () => {
   });
 
   test('statistics refuses tensors for them, and takes null', async () => {
-    const plain = await buildSpec({
-      ...shape,
-      ht,
-      ll: { maxTokensPerRank: maxTokens, combineDtype: 'fp8_e4m3' },
-      channels: { memory, ll: 3 },
-    });
     await using of = await plain.open();
     const waitStats = of.ranks[0]!.tensor('i64', [2]);
     expect(() =>
