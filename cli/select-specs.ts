@@ -3,6 +3,7 @@ import { readdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { EpgenError, EpgenSpecError } from '../generator/errors.js';
 import { loadSpec } from '../generator/load-spec.js';
+import { GENERATED_FOLDER, SPEC_FOLDER } from '../generator/paths.js';
 import { PRESETS } from '../generator/presets.js';
 import { parseSpec, type Spec } from '../generator/spec.js';
 import { type Assignment, assignmentsOf, type SpecFlagValues } from './spec-flags.js';
@@ -14,9 +15,6 @@ export interface SelectedSpec {
   /** Folder that its generated text belongs in. */
   readonly outDir: string;
 }
-
-const SPEC_FOLDER = 'specs';
-const OUTPUT_FOLDER = 'generated';
 
 /**
  * The specs that the command line means: files or names, or flags, or else every spec in specs/.
@@ -33,7 +31,7 @@ export async function selectSpecs(
   const selected: SelectedSpec[] = [];
   for (const { source, load } of sources) {
     const spec = await load();
-    const outDir = resolve(values.out ?? join(OUTPUT_FOLDER, spec.name));
+    const outDir = resolve(values.out ?? join(GENERATED_FOLDER, spec.name));
     selected.push({ spec, source, outDir });
   }
   refuseSharedFolders(selected);
@@ -111,7 +109,7 @@ function assign(input: Record<string, unknown>, { flag, path, value }: Assignmen
 /** A path as it is; else a name in specs/, else a generated folder that was made from flags. */
 async function findSpecFile(name: string): Promise<string> {
   if (/[/\\]|\.[cm]?[jt]s$|\.json$/.test(name)) return name;
-  const tried = [join(SPEC_FOLDER, `${name}.spec.ts`), join(OUTPUT_FOLDER, name, 'spec.json')];
+  const tried = [join(SPEC_FOLDER, `${name}.spec.ts`), join(GENERATED_FOLDER, name, 'spec.json')];
   const found = tried.find((path) => existsSync(path));
   if (found) return found;
   const known = await allSpecNames();

@@ -75,9 +75,10 @@ function flagValue(path: string, text: unknown): unknown {
   return path === 'name' ? text : parseValue(String(text));
 }
 
-/** Numbers and booleans as themselves; anything else stays text, which the spec's own rules then judge. */
+/** Numbers, booleans and `{}` as themselves; anything else stays text, which the spec's own rules then judge. */
 function parseValue(text: string): unknown {
   if (text === 'true' || text === 'false') return text === 'true';
+  if (text === '{}') return {};
   if (/^-?\d+(?:\.\d+)?$/.test(text)) return Number(text);
   return text;
 }

@@ -2,12 +2,15 @@ import type { Spec } from './spec.js';
 import { parseSpec } from './spec.js';
 import { SPEC_FLAGS } from './spec-flags.js';
 
+/** Without a field of it, low-latency calls would not be asked for. */
+const ALWAYS_GIVEN: ReadonlySet<string> = new Set(['ranks', 'hidden', 'll.maxTokensPerRank']);
+
 /** The command that builds this spec anywhere, without its spec file. */
 export function buildCommand(spec: Spec): string {
-  const { ranks, hidden } = spec;
-  const defaults = leavesOf(parseSpec({ ranks, hidden }, spec.name));
+  const { ranks, hidden, ll } = spec;
+  const defaults = leavesOf(parseSpec({ ranks, hidden, ll: ll && {} }, spec.name));
   const given = leavesOf(spec).filter(([path, value]) => {
-    if (path === 'ranks' || path === 'hidden') return true;
+    if (ALWAYS_GIVEN.has(path)) return true;
     return path !== 'name' && value !== defaults.find(([other]) => other === path)?.[1];
   });
   const unnamed = parseSpec(withoutName(spec), spec.name);

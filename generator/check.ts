@@ -4,6 +4,7 @@ import { basename, join, relative, resolve } from 'node:path';
 import { EpgenError, type ErrorCode } from './errors.js';
 import { generate } from './generate.js';
 import { ioError } from './io-error.js';
+import { GENERATED_FOLDER, SPEC_FOLDER } from './paths.js';
 import { MODULE_MANIFEST } from './project-manifest.js';
 import { parseSpec, type Spec, specHash } from './spec.js';
 
@@ -75,7 +76,7 @@ export async function checkAll(
   root: string,
   loadSpec: (path: string) => Promise<Spec> = loadSpecFile,
 ): Promise<DriftReport> {
-  const generated = resolve(root, 'generated');
+  const generated = resolve(root, GENERATED_FOLDER);
   const entries = await readdir(generated, { withFileTypes: true }).catch(noneIfAbsent);
   const folders = entries
     .filter((entry) => entry.isDirectory())
@@ -90,7 +91,7 @@ export async function checkAll(
     problems: [
       ...found,
       ...strays.sort((a, b) => (a.path < b.path ? -1 : 1)),
-      ...(await specProblems(resolve(root, 'specs'), generated, loadSpec)),
+      ...(await specProblems(resolve(root, SPEC_FOLDER), generated, loadSpec)),
     ],
   };
 }

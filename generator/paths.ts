@@ -3,6 +3,10 @@ import { homedir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
+/** Where a project keeps its specs, and what becomes of them. */
+export const SPEC_FOLDER = 'specs';
+export const GENERATED_FOLDER = 'generated';
+
 /** The folder itself and every folder above it, nearest first. */
 function* foldersUp(from: string): Generator<string> {
   let folder = resolve(from);

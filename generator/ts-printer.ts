@@ -16,6 +16,7 @@ export type Statement =
       readonly declarationKind: 'const';
     })
   | WithKindName<TsMorph.TypeAliasDeclarationStructure, 'TypeAlias'>
+  | WithKindName<TsMorph.InterfaceDeclarationStructure, 'Interface'>
   | WithKindName<TsMorph.FunctionDeclarationStructure, 'Function'>;
 
 type WithKindName<Structure, Kind> = Omit<Structure, 'kind'> & { readonly kind: Kind };
@@ -27,7 +28,7 @@ export interface SourceStructure {
 }
 
 /** Raise it when printing changes in a way that neither the structure nor ts-morph's version shows. */
-const FORMAT = 1;
+const FORMAT = 2;
 
 const requireHere = createRequire(import.meta.url);
 const printed = new Map<string, string>();
@@ -52,7 +53,9 @@ export function printWithTsMorph({ banner, statements }: SourceStructure): strin
   project ??= newProject();
   const file = project.createSourceFile('index.ts', structure, { overwrite: true });
   file.formatText({ indentSize: 2 });
-  return `${banner}\n${file.getFullText()}`;
+  // ts-morph opens an empty body over two lines, and sets interfaces off by an empty one of its own.
+  const text = file.getFullText().replaceAll('{\n}', '{}').replaceAll('\n\n\n', '\n\n');
+  return `${banner}\n${text}`;
 }
 
 let project: TsMorph.Project | undefined;

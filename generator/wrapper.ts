@@ -26,6 +26,7 @@ export function wrapperStructure({ spec, plan, layout }: WrapperInput): SourceSt
     statements: [
       { kind: 'ImportDeclaration', namespaceImport: 'runtime', moduleSpecifier: 'epgen/runtime' },
       constant('spec', 'The configuration that this module was generated for.', spec),
+      ...SPEC_TYPES,
       constant('sizes', sizes.doc, sizes.value),
       {
         ...specType('Group', 'All ranks of this host; see {@link openGroup}.'),
@@ -52,8 +53,20 @@ function constant(name: string, doc: string, value: object): Statement {
   };
 }
 
+/** An interface, as only these go by their name in hovers and errors. */
+const SPEC_TYPES: readonly Statement[] = [
+  { kind: 'TypeAlias', name: 'SpecLiteral', type: 'typeof spec', leadingTrivia: '\n' },
+  {
+    kind: 'Interface',
+    isExported: true,
+    name: 'Spec',
+    docs: ['The type of {@link spec}.'],
+    extends: ['SpecLiteral'],
+  },
+];
+
 function specType(name: string, doc: string): Statement {
-  const type = `runtime.${name}<typeof spec>`;
+  const type = `runtime.${name}<Spec>`;
   return { kind: 'TypeAlias', isExported: true, name, docs: [doc], type };
 }
 

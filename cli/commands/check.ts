@@ -1,13 +1,18 @@
+import { existsSync } from 'node:fs';
 import { relative, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { checkAll, checkFolder, type DriftReport } from '../../generator/check.js';
 import { EpgenError } from '../../generator/errors.js';
+import { GENERATED_FOLDER } from '../../generator/paths.js';
 import type { Context } from '../main.js';
 import type { Output } from '../output.js';
 
 export function define(command: Command, { output, finish }: Context): void {
   command
-    .argument('[folders...]', 'generated folders (default: all of generated/ and specs/)')
+    .argument(
+      '[folders...]',
+      'generated folders, or names in generated/ (default: all of generated/ and specs/)',
+    )
     .option('--json', 'print the result as one JSON record')
     .action(async (folders: string[]) => {
       const report = folders.length > 0 ? await checkEach(folders) : await checkAll(process.cwd());
@@ -26,11 +31,17 @@ function nothingToCheck(): EpgenError {
 }
 
 async function checkEach(folders: readonly string[]): Promise<DriftReport> {
-  const reports = await Promise.all(folders.map((folder) => checkFolder(resolve(folder))));
+  const reports = await Promise.all(folders.map((folder) => checkFolder(generatedFolder(folder))));
   return {
     folders: reports.flatMap((report) => report.folders),
     problems: reports.flatMap((report) => report.problems),
   };
+}
+
+/** A path, or a name as other commands take it. */
+function generatedFolder(folder: string): string {
+  const named = resolve(GENERATED_FOLDER, folder);
+  return !existsSync(folder) && existsSync(named) ? named : resolve(folder);
 }
 
 function print({ folders, problems }: DriftReport, output: Output): void {

@@ -143,17 +143,35 @@ function channelRanges(tokens = 0, numChannels = 0): readonly ChannelRange[] {
   }));
 }
 
+/** A line for channels in a row that carry as many tokens each. */
 function channelLines(ranges: readonly ChannelRange[]): string[] {
   if (ranges.length === 0) return [];
   const right = { align: 'right' as const };
   const columns = [
-    { title: 'channel', ...right },
+    { title: 'channels', ...right },
     { title: 'first token', ...right },
     { title: 'end', ...right },
-    { title: 'tokens', ...right },
+    { title: 'tokens each', ...right },
   ];
-  const rows = ranges.map(({ channel, begin, end }) => [channel, begin, end, end - begin]);
+  const rows = runsOf(ranges).map(([first, last]) => {
+    const span = first === last ? `${first.channel}` : `${first.channel}–${last.channel}`;
+    return [span, first.begin, last.end, tokensOf(first)];
+  });
   return tableLines(columns, rows);
+}
+
+function runsOf(ranges: readonly ChannelRange[]): [first: ChannelRange, last: ChannelRange][] {
+  const runs: [first: ChannelRange, last: ChannelRange][] = [];
+  for (const range of ranges) {
+    const run = runs.at(-1);
+    if (run && tokensOf(run[0]) === tokensOf(range)) run[1] = range;
+    else runs.push([range, range]);
+  }
+  return runs;
+}
+
+function tokensOf({ begin, end }: ChannelRange): number {
+  return end - begin;
 }
 
 function reuseLines(plan: Plan): string[] {

@@ -25,9 +25,10 @@ export function optionLines(costs: readonly OptionCost[]): string[] {
 }
 
 function nameOf({ field, value, without }: OptionCost): string {
-  const key = field.slice(field.lastIndexOf('.') + 1);
-  if (value === true || typeof value === 'object') return key;
-  const setting = `${key}=${shown(value)}`;
+  // Names of `ht` and `ll` may be equal; those of channels are short of room.
+  const name = field.replace(/^channels\.memory\./, '');
+  if (value === true || typeof value === 'object') return name;
+  const setting = `${name}=${shown(value)}`;
   return isDefault(field, without) ? setting : `${setting}, not ${shown(without)}`;
 }
 

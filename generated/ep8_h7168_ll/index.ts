@@ -54,6 +54,11 @@ export const spec = {
   maxSpillBytes: 0,
 } as const;
 
+type SpecLiteral = typeof spec;
+
+/** The type of {@link spec}. */
+export interface Spec extends SpecLiteral {}
+
 /** Memory that every rank reserves, in bytes, and counts that calls are checked against. */
 export const sizes = {
   /** The symmetric window of one rank: 4.85 GiB. */
@@ -100,32 +105,32 @@ export const sizes = {
 } as const;
 
 /** All ranks of this host; see {@link openGroup}. */
-export type Group = runtime.Group<typeof spec>;
+export type Group = runtime.Group<Spec>;
 /** One rank of a group. */
-export type Rank = runtime.Rank<typeof spec>;
+export type Rank = runtime.Rank<Spec>;
 /** An array in a rank's memory. */
 export type Tensor<D extends runtime.DType = runtime.DType, S extends readonly number[] = readonly number[]> =
   runtime.Tensor<D, S>;
 /** What `dispatch` takes on one rank. */
-export type DispatchCall = runtime.DispatchCall<typeof spec>;
+export type DispatchCall = runtime.DispatchCall<Spec>;
 /** What `combine` takes on one rank. */
-export type CombineCall = runtime.CombineCall<typeof spec>;
+export type CombineCall = runtime.CombineCall<Spec>;
 /** What one rank received from a dispatch. */
-export type Received = runtime.Received<typeof spec>;
+export type Received = runtime.Received<Spec>;
 /** What `enqueueDispatch` gives at once: views with as many rows as can arrive, and the counts on the device. */
-export type EnqueuedReceived = runtime.EnqueuedReceived<typeof spec>;
+export type EnqueuedReceived = runtime.EnqueuedReceived<Spec>;
 /** Routing of one dispatch, needed by the combine that belongs to it. */
-export type Handle = runtime.Handle<typeof spec>;
+export type Handle = runtime.Handle<Spec>;
 /** What `lowLatencyDispatch` takes on one rank. */
-export type LowLatencyDispatchCall = runtime.LowLatencyDispatchCall<typeof spec>;
+export type LowLatencyDispatchCall = runtime.LowLatencyDispatchCall<Spec>;
 /** What `lowLatencyCombine` takes on one rank. */
-export type LowLatencyCombineCall = runtime.LowLatencyCombineCall<typeof spec>;
+export type LowLatencyCombineCall = runtime.LowLatencyCombineCall<Spec>;
 /** What one rank's `lowLatencyDispatch` gives. */
-export type LowLatencyReceived = runtime.LowLatencyReceived<typeof spec>;
+export type LowLatencyReceived = runtime.LowLatencyReceived<Spec>;
 /** What one rank's `lowLatencyCombine` gives. */
-export type LowLatencyCombined = runtime.LowLatencyCombined<typeof spec>;
+export type LowLatencyCombined = runtime.LowLatencyCombined<Spec>;
 /** Routing of one low-latency dispatch, needed by the combine that belongs to it. */
-export type LowLatencyHandle = runtime.LowLatencyHandle<typeof spec>;
+export type LowLatencyHandle = runtime.LowLatencyHandle<Spec>;
 
 /**
  * Opens 8 ranks in this process.
@@ -135,7 +140,7 @@ export function openGroup(options: runtime.OpenGroupOptions = {}): Promise<Group
   return runtime.openModule({
     spec,
     specHash: '309c34af43812f3f9a95c712c18d2455eaa2657d7430f9f639be7f295f35de8d',
-    buildCommand: 'epgen build --ranks 8 --hidden 7168 --ll-max-tokens 128 --set ll.inFlight=2 --set ll.credit=false --ll-dtype fp8_e4m3 --set ll.scaleDtype=f32 --set ll.scaleLayout=column --set ll.roundScales=false --set ll.stats=false --set ll.combineDtype=bf16 --name ep8_h7168_ll',
+    buildCommand: 'epgen build --ranks 8 --hidden 7168 --ll-max-tokens 128 --ll-dtype fp8_e4m3 --set ll.scaleLayout=column --name ep8_h7168_ll',
     sizes,
     handle: {
       headerBytes: 1536,

@@ -44,6 +44,11 @@ export const spec = {
   maxSpillBytes: 0,
 } as const;
 
+type SpecLiteral = typeof spec;
+
+/** The type of {@link spec}. */
+export interface Spec extends SpecLiteral {}
+
 /** Memory that every rank reserves, in bytes. */
 export const sizes = {
   /** The symmetric window of one rank: 1.57 GiB. */
@@ -72,22 +77,22 @@ export const sizes = {
 } as const;
 
 /** All ranks of this host; see {@link openGroup}. */
-export type Group = runtime.Group<typeof spec>;
+export type Group = runtime.Group<Spec>;
 /** One rank of a group. */
-export type Rank = runtime.Rank<typeof spec>;
+export type Rank = runtime.Rank<Spec>;
 /** An array in a rank's memory. */
 export type Tensor<D extends runtime.DType = runtime.DType, S extends readonly number[] = readonly number[]> =
   runtime.Tensor<D, S>;
 /** What `dispatch` takes on one rank. */
-export type DispatchCall = runtime.DispatchCall<typeof spec>;
+export type DispatchCall = runtime.DispatchCall<Spec>;
 /** What `combine` takes on one rank. */
-export type CombineCall = runtime.CombineCall<typeof spec>;
+export type CombineCall = runtime.CombineCall<Spec>;
 /** What one rank received from a dispatch. */
-export type Received = runtime.Received<typeof spec>;
+export type Received = runtime.Received<Spec>;
 /** What `enqueueDispatch` gives at once: views with as many rows as can arrive, and the counts on the device. */
-export type EnqueuedReceived = runtime.EnqueuedReceived<typeof spec>;
+export type EnqueuedReceived = runtime.EnqueuedReceived<Spec>;
 /** Routing of one dispatch, needed by the combine that belongs to it. */
-export type Handle = runtime.Handle<typeof spec>;
+export type Handle = runtime.Handle<Spec>;
 
 /**
  * Opens 8 ranks in this process.

@@ -121,7 +121,7 @@ describe('epgen inspect', () => {
     [
       'plan, window, channels and reuse',
       ['--channels', '3'],
-      ['numRanks', 'recv_x', 'first token', 'reuse'],
+      ['numRanks', 'recv_x', 'first token', 'reuse', ' 0–1 ', ' ht.credit '],
     ],
     [
       'what options cost',
@@ -137,6 +137,11 @@ describe('epgen inspect', () => {
       'low-latency calls alone',
       ['--set', 'ht=false', '--ll-max-tokens', '4'],
       ['ll_recv_x', 'channels of a low-latency call with 4 tokens a rank', 'dispatch_layout'],
+    ],
+    [
+      'low-latency calls alone, all at their defaults',
+      ['--set', 'ht=false', '--set', 'll={}'],
+      ['channels of a low-latency call with 128 tokens a rank'],
     ],
     [
       'why each of their numbers is what it is',
@@ -218,6 +223,9 @@ describe('epgen generate and check', () => {
       code: 0,
       stdout: expect.stringContaining('no drift'),
     });
+    expect((await run('check', 'ep2_h64_bf16')).stdout).toContain(
+      '1 generated folders checked: no drift',
+    );
 
     const folder = join(cwd, 'generated', 'ep2_h64_bf16');
     await writeFile(join(folder, 'dispatch.cu'), 'tampered\n');

@@ -142,9 +142,10 @@ describe('buildCommand', () => {
       'epgen build --ranks 2 --hidden 64 --extra-bytes 16 --combine-dtype f32 --topk-idx i32 --set ht.cached=true --placement slotted',
     ],
     [
-      { ranks: 2, hidden: 64, ht: false, ll: { maxTokensPerRank: 16 } },
-      'epgen build --ranks 2 --hidden 64 --set ht=false --ll-max-tokens 16 --set ll.inFlight=2 --set ll.credit=false --ll-dtype bf16 --set ll.scaleDtype=f32 --set ll.scaleLayout=row --set ll.roundScales=false --set ll.stats=false --set ll.combineDtype=bf16',
+      { ranks: 2, hidden: 64, ht: false, ll: { maxTokensPerRank: 16, credit: true } },
+      'epgen build --ranks 2 --hidden 64 --set ht=false --ll-max-tokens 16 --set ll.credit=true',
     ],
+    [{ ranks: 2, hidden: 64, ll: {} }, 'epgen build --ranks 2 --hidden 64 --ll-max-tokens 128'],
   ])('%j', (input, want) => {
     expect(buildCommand(parseSpec(input, 'test'))).toBe(want);
   });

@@ -183,6 +183,11 @@ describe('a program that does not compile', () => {
       'const { x: y } = rank.dispatch({ x, topkIdx, topkWeights });',
       "Property 'x' does not exist on type 'Promise<",
     ],
+    [
+      'a wrong name, told without spelling out the spec',
+      'const { handle } = await rank.dispatch({ x, topkIdx, topkWeights }); handle.numTokenz;',
+      "Property 'numTokenz' does not exist on type 'Handle<Spec>'",
+    ],
   ])('%s', (_name, text, message) => {
     const messages = project.check(`${SETUP}${text}\nexport {};`);
     expect(messages.join('\n')).toContain(message);
