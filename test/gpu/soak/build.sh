@@ -13,8 +13,9 @@ program=$2
 mapfile -t spec < <(spec_flags "$generated")
 
 arch=${EPGEN_ARCH:-compute_90a,code=sm_90a}
+commit=$(git -C "$root" describe --always --abbrev=40 --exclude '*' --dirty)
 flags=(-std=c++20 -O2 -lineinfo -gencode "arch=$arch" -Werror all-warnings
-  -I "$root/native" -I "$generated" "${spec[@]}")
+  -I "$root/native" -I "$generated" "${spec[@]}" "-DEPGEN_COMMIT=\"$commit\"")
 objects=()
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT

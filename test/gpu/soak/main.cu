@@ -194,11 +194,11 @@ void print(const Run& run, const Report& report, double seconds, bool is_stuck) 
     for (const auto& eager : run.num_eager) num_eager += eager;
     const uint64_t num_pairs = num_batches * kPairsPerBatch;
     std::printf(
-        "{\"program\": \"soak\", \"spec\": \"%s\", \"specHash\": \"%s\", \"gpus\": %u, \"gpu\": \"%s\", \"ranks\": %u, "
-        "\"seed\": %llu, \"calls\": %llu, \"pairs\": %llu, \"eagerPairs\": %llu, \"values\": %llu, "
+        "{\"program\": \"soak\", \"commit\": \"%s\", \"spec\": \"%s\", \"specHash\": \"%s\", \"gpus\": %u, \"gpu\": \"%s\", "
+        "\"ranks\": %u, \"seed\": %llu, \"calls\": %llu, \"pairs\": %llu, \"eagerPairs\": %llu, \"values\": %llu, "
         "\"mismatches\": %llu, \"first\": %s, \"faults\": %s, \"stuck\": %s, \"delays\": %llu, \"delaySeconds\": %.2f, "
         "\"gemmIterations\": [%s], \"gemmFlaw\": %s, \"seconds\": %.2f, \"usPerPair\": %.2f}\n",
-        epgen::module().name, epgen::module().spec_hash, run.num_gpus, device.name, kNumRanks,
+        EPGEN_COMMIT, epgen::module().name, epgen::module().spec_hash, run.num_gpus, device.name, kNumRanks,
         static_cast<unsigned long long>(run.options.seed), static_cast<unsigned long long>(2 * num_pairs),
         static_cast<unsigned long long>(num_pairs),
         static_cast<unsigned long long>(num_eager * kPairsPerBatch / kNumRanks),
