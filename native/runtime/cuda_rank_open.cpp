@@ -148,7 +148,6 @@ Launch CudaRank::idle_launch() const {
 /// Everything that can be on a stream is on it once, while nothing waits for anything.
 std::future<void> CudaRank::warm_up() {
     return worker_.ask([this] {
-        api_.call(EPGEN_CUDA(cudaMemsetAsync), arena_.get(), 0, module_.arena_bytes, stream());
         launch(idle_launch(), stream());
         launch_small(kDelayKernel, DelayArgs{0, abort_word()}, stream());
 
@@ -160,6 +159,9 @@ std::future<void> CudaRank::warm_up() {
         copy(staging, arena_.get());
         copy(arena_.get(), staging);
         copy(arena_.get() + kWarmUpBytes, arena_.get());
+        api_.call(EPGEN_CUDA(cudaMemsetAsync), arena_.get(), 0, module_.arena_bytes, stream());
+        // On a stream of its own: the idle kernel must not find that word, for it knows no windows to pass it on to.
+        api_.call(EPGEN_CUDA(cudaStreamSynchronize), stream());
         abort_window(0);
         for (uint32_t stream_idx = 1; stream_idx < completions_.size(); ++stream_idx) {
             api_.call(EPGEN_CUDA(cudaEventRecord), events_[0], stream());

@@ -395,13 +395,8 @@ describe('ranks that do not call alike', () => {
 
 describe('a module that was built without', () => {
   let bare: Built;
-  let plain: Built;
   beforeAll(async () => {
     bare = await buildSpec({ ...shape, ht, channels: { memory } });
-    plain = await buildSpec({
-      ...{ ...shape, ht, channels: { memory, ll: 3 } },
-      ll: { maxTokensPerRank: maxTokens, combineDtype: 'fp8_e4m3' },
-    });
   });
 
   test('low-latency calls refuses all of them', async () => {
@@ -425,8 +420,18 @@ describe('a module that was built without', () => {
       wanted('cleanLowLatencyBuffer'),
     );
   });
+});
 
-  test('statistics refuses tensors for them, and takes null', async () => {
+describe('a module that was built without statistics', () => {
+  let plain: Built;
+  beforeAll(async () => {
+    plain = await buildSpec({
+      ...{ ...shape, ht, channels: { memory, ll: 3 } },
+      ll: { maxTokensPerRank: maxTokens, combineDtype: 'fp8_e4m3' },
+    });
+  });
+
+  test('refuses tensors for them, and takes null', async () => {
     await using of = await plain.open();
     const waitStats = of.ranks[0]!.tensor('i64', [2]);
     expect(() =>
