@@ -64,7 +64,9 @@ export async function main(host: BenchHost, argv: readonly string[]): Promise<vo
       command: ['run-bench', ...argv].join(' '),
     };
     const { result, lines } = await (isLowLatency ? lowLatency(given) : highThroughput(given));
-    await writeFile(join(host.out, resultFileName(result)), `${JSON.stringify(result)}\n`);
+    // Paths are those inside the folder, wherever that is.
+    const text = JSON.stringify(result).replaceAll(`${host.dir}/`, '');
+    await writeFile(join(host.out, resultFileName(result)), `${text}\n`);
     for (const line of lines) console.log(line);
   }
 }
