@@ -8,7 +8,7 @@ import type { GroupState } from './group-state.js';
 import type { RankState } from './rank-state.js';
 
 /** Every variant is a run of the captured function, and a graph on each device. */
-const MAX_VARIANTS = 64;
+const MAX_VARIANTS = 256;
 
 /** What every run of a captured function needs. */
 interface Subject<T> {

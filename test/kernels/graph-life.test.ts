@@ -341,20 +341,20 @@ describe('a capture that is refused leaves everything as it was', () => {
   });
 });
 
-test('a graph of calls on three windows is refused, since it would be captured too often', async () => {
-  await using wide = await built.open({ windows: 3 });
+test('a graph of calls on four windows is refused, since it would be captured too often', async () => {
+  await using wide = await built.open({ windows: 4 });
   const { calls } = new ReplayInputs(wide, built.spec, [6, 3]);
   const failure = await failureOf(
     wide.capture(() => {
-      for (const window of [0, 1, 2]) {
+      for (const window of [0, 1, 2, 3]) {
         const received = wide.enqueueDispatch(calls.map((call) => ({ ...call, window })));
         wide.enqueueCombine(received.map(({ x, handle }) => ({ x, handle })));
       }
     }),
   );
   expect(failure).toMatchObject({ name: 'EpgenUnsupportedError' });
-  expect(failure.message).toContain('at most 64 variants');
-  expect(failure.message).toContain('one of 216');
+  expect(failure.message).toContain('at most 256 variants');
+  expect(failure.message).toContain('one of 1296');
   // The group goes on as before.
   await wide.dispatch(calls);
 });
