@@ -16,7 +16,8 @@ set(runtime_sources
   runtime/group_failure.cpp runtime/group_graph.cpp runtime/group_low_latency.cpp
   runtime/group_memory.cpp runtime/group_records.cpp runtime/group_streams.cpp runtime/reports.cpp)
 set(addon_sources addon/addon.cpp addon/convert.cpp addon/group_object.cpp addon/group_object_devices.cpp
-  addon/group_object_graphs.cpp addon/group_object_low_latency.cpp addon/group_object_streams.cpp)
+  addon/group_object_graphs.cpp addon/group_object_low_latency.cpp addon/group_object_memory.cpp
+  addon/group_object_streams.cpp)
 add_library(epgen_host OBJECT ${runtime_sources} ${addon_sources})
 set_source_files_properties(${runtime_sources} PROPERTIES UNITY_GROUP runtime)
 set_source_files_properties(${addon_sources} PROPERTIES UNITY_GROUP addon)
