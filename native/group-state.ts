@@ -18,6 +18,7 @@ export class GroupState {
   #log: CallLog;
   #phase: 'open' | 'recovering' | 'disposed' = 'open';
   #numRecoveries = 0;
+  #numFailures = 0;
   #recovery: Promise<void> | undefined;
   #capture: Capture | undefined;
   /** Of calls that were sent, and whose hooks were not called. */
@@ -64,6 +65,11 @@ export class GroupState {
   /** How often the group has started over; views and handles from before a recovery are stale. */
   get numRecoveries(): number {
     return this.#numRecoveries;
+  }
+
+  /** How many of the recoveries followed a failure. */
+  get numFailures(): number {
+    return this.#numFailures;
   }
 
   get isDisposed(): boolean {
@@ -166,9 +172,11 @@ export class GroupState {
   async #startOver(): Promise<void> {
     await this.call(async (raw) => {
       this.#phase = 'recovering';
+      const hasFailed = hasGivenUp(raw);
       try {
         await raw.reset(0);
         this.#numRecoveries += 1;
+        if (hasFailed) this.#numFailures += 1;
         this.#log = new CallLog(this.dims.numRanks);
         for (const receive of this.#receives) receive.giveUp();
         this.#receives.clear();
@@ -181,5 +189,14 @@ export class GroupState {
   async dispose(): Promise<void> {
     this.#phase = 'disposed';
     await this.settle(this.#raw.dispose());
+  }
+}
+
+function hasGivenUp(raw: RawGroup): boolean {
+  try {
+    raw.assertUsable();
+    return false;
+  } catch {
+    return true;
   }
 }

@@ -20,7 +20,7 @@ export class RankState {
   readonly idx: number;
   readonly windows: readonly WindowState[];
   readonly order: StreamOrder;
-  #recovery = 0;
+  #failure = 0;
   #keptError: unknown;
   /** Each with what it goes back with; weak, so that it does go. */
   readonly #allocations = new Map<Allocation, WeakRef<Kept>>();
@@ -198,15 +198,16 @@ export class RankState {
 
   /** Tells of what a call found wrong that nobody waited for. */
   throwKeptError(): void {
-    this.#startOver();
+    this.#forgetAfterFailure();
     const error = this.#keptError;
     this.#keptError = undefined;
     if (error !== undefined) throw error;
   }
 
-  #startOver(): void {
-    if (this.#recovery === this.group.numRecoveries) return;
-    this.#recovery = this.group.numRecoveries;
+  /** Where a group goes on as before, somebody has yet to hear of it. */
+  #forgetAfterFailure(): void {
+    if (this.#failure === this.group.numFailures) return;
+    this.#failure = this.group.numFailures;
     this.#keptError = undefined;
   }
 }

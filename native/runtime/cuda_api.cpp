@@ -17,4 +17,9 @@ Error cuda_error(const char* call, cudaError_t code, uint32_t device, const std:
             }};
 }
 
+void ignore_other_captures() {
+    cudaStreamCaptureMode mode = cudaStreamCaptureModeThreadLocal;
+    cudaThreadExchangeStreamCaptureMode(&mode);
+}
+
 }  // namespace epgen

@@ -15,6 +15,9 @@ namespace epgen {
 /// A call that failed; `purpose` says what for, as in " for the window of rank 3".
 Error cuda_error(const char* call, cudaError_t code, uint32_t device, const std::string& purpose = "");
 
+/// For a thread of our own: calls of it would fail while another thread captures in mode Global, and end that capture.
+void ignore_other_captures();
+
 /// Names of calls, each once. Members may be called from any thread.
 class CudaCallNames {
 public:

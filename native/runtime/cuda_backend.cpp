@@ -161,7 +161,10 @@ void CudaBackend::reset(uint32_t epoch) {
     }
     for (const auto& rank : ranks_) rank->begin_reset(epoch);
     CudaRank& first = *ranks_.front();
-    first.api().call(EPGEN_CUDA(cudaMemsetAsync), barrier_counter_.get(), 0, kBarrierBytes, first.stream());
+    // A copy, as this thread's device may be another one: CUDA allows that for copies.
+    static constexpr std::byte kZeros[kBarrierBytes]{};
+    first.api().call(EPGEN_CUDA(cudaMemcpyAsync), barrier_counter_.get(), kZeros, kBarrierBytes, cudaMemcpyHostToDevice,
+                     first.stream());
     num_barriers_ = 0;
     for (const auto& rank : ranks_) {
         while (!rank->is_quiet()) std::this_thread::yield();
@@ -222,6 +225,7 @@ void CudaBackend::close_all() {
 }
 
 void CudaBackend::poll() {
+    ignore_other_captures();
     auto awake_since = std::chrono::steady_clock::now();
     for (;;) {
         const uint32_t num_seen = doorbell_.num_rings();

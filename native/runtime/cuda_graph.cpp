@@ -42,7 +42,7 @@ CapturedGraph captured(const CudaApi& api, cudaStream_t stream, const std::funct
 
 CudaGraph::CudaGraph(const CudaApi& api, cudaStream_t stream, const std::function<void()>& enqueue) : api_(api) {
     CapturedGraph graph;
-    // Whoever waits for the whole device meanwhile, as another group does while it opens, makes a capture invalid.
+    // Whoever waits for the whole device meanwhile makes a capture invalid.
     for (uint32_t num_tries = 1; !graph; ++num_tries) {
         graph = captured(api, stream, enqueue, num_tries < kMaxTries);
     }

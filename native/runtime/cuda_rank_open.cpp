@@ -31,6 +31,7 @@ std::string windows_text(uint64_t window_bytes, uint32_t num_windows) {
 
 std::future<void> CudaRank::allocate() {
     return worker_.ask([this] {
+        ignore_other_captures();
         api_.call(EPGEN_CUDA(cudaSetDevice), static_cast<int>(api_.device()));
         for (uint32_t stream_idx = 0; stream_idx < completions_.size(); ++stream_idx) open_stream(stream_idx);
         cudaStream_t stream;
@@ -172,7 +173,9 @@ std::future<void> CudaRank::warm_up() {
             api_.call(EPGEN_CUDA(cudaEventRecord), event.get(), stream());
             if (event == timing_events_[1]) break;
         }
-        api_.call(EPGEN_CUDA(cudaDeviceSynchronize));
+        // Not the device: other groups' kernels may run on it, and other threads may capture.
+        for (const CudaStream& own : own_streams_) api_.call(EPGEN_CUDA(cudaStreamSynchronize), own.get());
+        api_.call(EPGEN_CUDA(cudaStreamSynchronize), abort_stream_.get());
         float elapsed_ms;
         api_.call(EPGEN_CUDA(cudaEventElapsedTime), &elapsed_ms, timing_event(0), timing_event(1));
     });

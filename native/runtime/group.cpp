@@ -154,7 +154,8 @@ void Group::ended(const OperationPtr& operation, bool done, Outcome outcome) {
 void Group::settle(RankState& rank, Operation& operation, Outcome outcome) {
     if (operation.completion) {
         operation.tell(std::move(outcome));
-    } else if (Error* error = std::get_if<Error>(&outcome); error && !rank.unreported) {
+    } else if (Error* error = std::get_if<Error>(&outcome);
+               error && (!rank.unreported || operation.order < rank.unreported->order)) {
         rank.unreported = {operation.order, std::move(*error)};
     }
 }

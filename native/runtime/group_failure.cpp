@@ -134,7 +134,8 @@ void Group::advance() {
     }
     for (RankState& rank : ranks_) {
         reset_records(rank);
-        rank.unreported.reset();
+        // Of a group that goes on as before somebody has yet to hear of it.
+        if (state_ == State::failed) rank.unreported.reset();
         rank.owes_cause = false;
         rank.ll_sends.clear();
         rank.num_collectives = 0;

@@ -179,6 +179,23 @@ describe('errors of the addon', () => {
     expect(await tensor.toArray()).toEqual(Int32Array.of(7));
   });
 
+  it.each([
+    ['of a group that goes on leaves it to be told', false],
+    ['after a failure forgets it', true],
+  ])('that nobody has heard of yet: a recovery %s', async (_, hasFailed) => {
+    const { group, raw } = openFake();
+    const rank = rankAt(group, 0);
+    const detail = { kind: 'expert-index', rank: 0, token: 1, k: 0, value: 9 };
+    raw.writeError = rawError('EPGEN_ARGUMENT', 'bad index', detail);
+    rank.tensor('i32', [1], [7]);
+    await new Promise((resolve) => setImmediate(resolve));
+    if (hasFailed) raw.refusalOfCalls = rawError('EPGEN_ABORTED', 'The group has stopped');
+    await group.recover();
+    const told = rank.tensor('i32', [1], [8]).toArray();
+    if (hasFailed) expect(await told).toEqual(Int32Array.of(8));
+    else await expect(told).rejects.toThrow('rank 0: topkIdx[1][0] is 9');
+  });
+
   it('that kept values from being written make the tensor stale', async () => {
     const { group, raw } = openFake();
     raw.writeError = rawError('EPGEN_ABORTED', 'The group has stopped');

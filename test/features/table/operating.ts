@@ -88,10 +88,10 @@ export const operating: readonly Feature[] = [
       ['test/package/package.test.ts', 'the installed package > runs from an ES module'],
     ],
     peers: {
-      deepepV1: ['none'],
+      deepepV1: ['none', v1.setup],
       deepepV2: ['nvcc, at the first call of each shape', v2.compiler],
       mscclpp: ['none', mscclpp.readme],
-      nccl: ['for high throughput'],
+      nccl: ['nvcc, for high throughput', nccl.compiler],
       flashinfer: ['once, or a built wheel', flashinfer.api],
     },
   },

@@ -10,6 +10,7 @@ export const v1 = {
   kernels: 'csrc/kernels/legacy/intranode.cu',
   launch: 'csrc/kernels/legacy/launch.cuh',
   lowLatency: 'csrc/kernels/legacy/internode_ll.cu',
+  setup: 'setup.py',
 } as const;
 
 export const v2 = {
@@ -18,6 +19,8 @@ export const v2 = {
   kernels: 'deep_ep/include/deep_ep/impls/dispatch.cuh',
   waits: 'deep_ep/include/deep_ep/common/comm.cuh',
   compiler: 'csrc/jit/compiler.hpp',
+  combine: 'deep_ep/include/deep_ep/impls/combine.cuh',
+  layout: 'deep_ep/include/deep_ep/common/layout.cuh',
 } as const;
 
 export const mscclpp = {
@@ -30,6 +33,8 @@ export const mscclpp = {
 } as const;
 
 export const nccl = {
+  host: 'contrib/nccl_ep/nccl_ep.cc',
+  compiler: 'contrib/nccl_ep/device/jit/jit_runtime.cc',
   api: 'contrib/nccl_ep/include/nccl_ep.h',
   macros: 'contrib/nccl_ep/device/macros.cuh',
 } as const;

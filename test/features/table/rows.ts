@@ -1,5 +1,5 @@
 import type { Feature } from '../feature.js';
-import { flashinfer, mscclpp, none, v1, v2 } from './places.js';
+import { flashinfer, mscclpp, nccl, none, v1, v2 } from './places.js';
 
 const accuracy = 'test/kernels/accuracy.test.ts';
 const payload = 'test/kernels/payload.test.ts';
@@ -30,7 +30,7 @@ export const rows: readonly Feature[] = [
       deepepV1: ['bf16, fp8_e4m3 with scales', v1.buffer],
       deepepV2: ['bf16, fp8_e4m3 with scales', v2.buffer],
       mscclpp: ['any row of whole 16-byte vectors, also with scales', mscclpp.host],
-      nccl: ['bf16'],
+      nccl: ['bf16', nccl.host],
       flashinfer: ['any bytes', flashinfer.params],
     },
   },
@@ -84,7 +84,7 @@ export const rows: readonly Feature[] = [
       deepepV1: ['bf16', v1.launch],
       deepepV2: ['bf16', v2.buffer],
       mscclpp: ['bf16, f32', mscclpp.launch],
-      nccl: ['bf16'],
+      nccl: ['bf16', nccl.host],
       flashinfer: ['bf16, f16; out also fp8, MXFP8, MXFP4, NVFP4', flashinfer.params],
     },
   },

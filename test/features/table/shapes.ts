@@ -1,5 +1,5 @@
 import type { Feature } from '../feature.js';
-import { flashinfer, mscclpp, v1, v2 } from './places.js';
+import { flashinfer, mscclpp, nccl, v1, v2 } from './places.js';
 
 const exchange = 'test/kernels/exchange.test.ts';
 const limits = 'test/kernels/limits.test.ts';
@@ -25,9 +25,9 @@ export const shapes: readonly Feature[] = [
     ],
     peers: {
       deepepV1: ['2, 4, 8', v1.launch],
-      deepepV2: ['any, to 64 over NVLink'],
+      deepepV2: ['any', v2.kernels],
       mscclpp: ['2, 4, 8', mscclpp.launch],
-      nccl: ['any, to 8 a node'],
+      nccl: ['any', nccl.host],
       flashinfer: ['1–64', flashinfer.params],
     },
   },
@@ -49,9 +49,9 @@ export const shapes: readonly Feature[] = [
     ],
     peers: {
       deepepV1: ['bf16 to 8176: 8192 fails on the device', v1.kernels, 304],
-      deepepV2: ['whole 16-byte vectors; combine a multiple of 256'],
+      deepepV2: ['whole 16-byte vectors; combine a multiple of 256', v2.combine],
       mscclpp: ['whole 16-byte vectors', mscclpp.host],
-      nccl: ['whole 16-byte vectors, to 16384'],
+      nccl: ['whole 16-byte vectors, while their stages fit', nccl.host],
       flashinfer: ['any', flashinfer.params],
     },
   },
@@ -68,7 +68,7 @@ export const shapes: readonly Feature[] = [
       deepepV1: ['to 32', v1.kernels],
       deepepV2: ['to 32, distinct', v2.kernels],
       mscclpp: ['to 32', mscclpp.kernels],
-      nccl: ['to 32'],
+      nccl: ['no limit checked', nccl.host],
       flashinfer: ['to 22', flashinfer.params],
     },
   },
@@ -86,9 +86,9 @@ export const shapes: readonly Feature[] = [
     ],
     peers: {
       deepepV1: ['a multiple of the ranks, to 128 a rank', v1.kernels, 168],
-      deepepV2: ['a multiple of the ranks', v2.kernels],
+      deepepV2: ['a multiple of the ranks, to 2048: 256 a rank', v2.layout],
       mscclpp: ['a multiple of the ranks, to 128 a rank', mscclpp.kernels],
-      nccl: ['a multiple of 4 a node'],
+      nccl: ['a multiple of the ranks, and of 4 a node', nccl.host],
       flashinfer: ['any number, also uneven', flashinfer.params],
     },
   },
@@ -106,7 +106,7 @@ export const shapes: readonly Feature[] = [
       deepepV1: ['i64 or i32, when it is built', v1.host],
       deepepV2: ['i64 or i32, when it is built', v2.host],
       mscclpp: ['i64', mscclpp.host],
-      nccl: ['i64'],
+      nccl: ['i64', nccl.api],
       flashinfer: ['i32', flashinfer.params],
     },
   },

@@ -4,7 +4,7 @@ import { pathToFileURL } from 'node:url';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { EpgenArgumentError, type OpenGroupOptions } from '../../../native/index.js';
 import type { Built } from '../../support/built.js';
-import { dispatchCall } from '../../support/exchange.js';
+import { dispatchCall, expectExchange, windowBases } from '../../support/exchange.js';
 import { buildSpec } from '../harness/built.js';
 import { host, Skip } from '../harness/host.js';
 import { failureOf, gpuSpec, inputsOf } from '../support/gpu-specs.js';
@@ -44,6 +44,20 @@ describe('opening', () => {
     expect(failure.code).toMatch(/^EPGEN_/);
     expect(failure.message).toContain('63');
     expect(failure.message).toContain(String(numDevices));
+  });
+
+  test('devices in another order, and a recovery there', async () => {
+    if (numDevices < 2) throw new Skip('needs two GPUs');
+    await using group = await built.open({ devices: [1, 0] });
+    for (const seed of [1, 2]) {
+      await expectExchange(
+        built,
+        group,
+        windowBases(group),
+        inputsOf(built.spec, 'distinct', seed),
+      );
+      await group.recover();
+    }
   });
 
   test('more ranks than devices are refused', async () => {

@@ -114,6 +114,54 @@ CASE("a read hears of no later call's wrong index, though both have ended when i
     expect_contains(after.text.value_or("pending"), "token 3, k 1 holds 77");
 }
 
+CASE("of two calls that found something wrong a read hears of the one before it, though the other has ended first") {
+    GroupOptions wide = options();
+    wide.num_windows = 2;
+    Group group(module(), wide);
+    const uint64_t block = group.allocate(0, 4096);
+    DispatchRequest request = ht_request(block);
+    request.stream_idx = comm_stream(1);
+    request.window_idx = 1;
+    group.dispatch(0, request, nullptr);
+    CountRecord& earlier = backend->record_of(0);
+    Ending read, next;
+    group.read(0, block, 16, read.completion());
+    request.stream_idx = comm_stream(0);
+    request.window_idx = 0;
+    request.num_worst_tokens = 2;
+    group.dispatch(0, request, nullptr);
+    CountRecord& later = backend->record_of(0);
+    expect(&later != &earlier, "a record each");
+    for (CountRecord* record : {&earlier, &later}) {
+        record->bad_token_idx = record == &earlier ? 1 : 2;
+        record->tag = kSharedTag;
+    }
+    backend->step(0, comm_stream(0));
+    backend->step(0, kMainStream);
+    expect_contains(read.text.value_or("pending"), "token 1, k 0");
+}
+
+CASE("a reset of a group that goes on leaves what a call has found to be told, one after a failure does not") {
+    for (const bool has_failed : {false, true}) {
+        Group group(module(), options());
+        const uint64_t block = group.allocate(0, 4096);
+        group.dispatch(0, ht_request(block), nullptr);
+        backend->record_of(0).bad_token_idx = 3;
+        backend->record_of(0).tag = kSharedTag;
+        backend->step(0, kMainStream);
+        if (has_failed) backend->fail(Error(ErrorCode::cuda, "an illegal address"));
+        group.reset(0, [](Outcome) {});
+        Ending read;
+        group.read(0, block, 16, read.completion());
+        backend->step(0, kMainStream);
+        if (has_failed) {
+            expect(read.text == "", "forgotten: " + read.text.value_or("pending"));
+        } else {
+            expect_contains(read.text.value_or("pending"), "token 3, k 0");
+        }
+    }
+}
+
 CASE("a write before a replay hears of no wrong index that the replay found") {
     Group group(module(), options());
     const uint64_t block = group.allocate(0, 4096);
