@@ -11,8 +11,8 @@ export interface OpenGroupOptions {
   readonly backend?: Backend | undefined;
   /**
    * One device ordinal per rank. Default: 0, 1, 2, ... Ranks may share a device, to try a spec on fewer GPUs than it has
-   * ranks: the blocks of all their kernels must then fit on it at once, or calls time out. The cpu backend only shows
-   * them as `rank.device`.
+   * ranks: the blocks of all their kernels must then fit on it at once, and their streams into its queues
+   * (CUDA_DEVICE_MAX_CONNECTIONS=32), or calls time out. The cpu backend only shows them as `rank.device`.
    */
   readonly devices?: readonly number[] | undefined;
   /** How long any wait inside a call may last, in milliseconds, before the call rejects. Default: 10000. */

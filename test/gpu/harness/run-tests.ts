@@ -87,7 +87,10 @@ function printFailures(failures: readonly TestResult[]): void {
 function runFile(job: FileJob, limitMs: number): Promise<TestResult[]> {
   return new Promise((resolve) => {
     const program = join(job.host.dir, 'test/gpu/harness/run-file.js');
-    const child = fork(program, [JSON.stringify(job)], { execArgv: ['--enable-source-maps'] });
+    // Ranks that share a device have more streams on it than the 8 queues that there are else.
+    const env = { CUDA_DEVICE_MAX_CONNECTIONS: '32', ...process.env };
+    const execArgv = ['--enable-source-maps'];
+    const child = fork(program, [JSON.stringify(job)], { execArgv, env });
     const ended: TestResult[] = [];
     let declared: readonly string[] = [];
     let running: string | undefined;
