@@ -6,6 +6,7 @@ import {
   type ConstantsView,
   constantsView,
 } from './constants-view.js';
+import { counted } from './counted.js';
 import { cppName } from './cpp-name.js';
 import { DTYPES } from './dtype.js';
 import type { Features } from './features.js';
@@ -129,10 +130,6 @@ function hasBesideRows({ hasScales, hasColumnScales, hasExtras }: Features): boo
 function summaryOf({ ranks, experts, topk, hidden, dtype }: Spec): string {
   const rows = `rows of ${hidden} ${DTYPES[dtype].shortName}`;
   return `${counted(ranks, 'rank')}, ${counted(experts, 'expert')}, top-${topk}, ${rows}`;
-}
-
-function counted(count: number, noun: string): string {
-  return `${count} ${noun}${count === 1 ? '' : 's'}`;
 }
 
 function structView(record: RecordLayout): StructView {

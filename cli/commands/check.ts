@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { relative, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { checkAll, checkFolder, type DriftReport } from '../../generator/check.js';
+import { counted } from '../../generator/counted.js';
 import { EpgenError } from '../../generator/errors.js';
 import { GENERATED_FOLDER } from '../../generator/paths.js';
 import type { Context } from '../main.js';
@@ -50,8 +51,8 @@ function print({ folders, problems }: DriftReport, output: Output): void {
     output.line(`${kind.padEnd(10)} ${shown(path)}`);
     if (diff) output.line(diff.trimEnd());
   }
-  const found = problems.length === 0 ? 'no drift' : `${problems.length} problems`;
-  output.line(`${folders.length} generated folders checked: ${found}`);
+  const found = problems.length === 0 ? 'no drift' : counted(problems.length, 'problem');
+  output.line(`${counted(folders.length, 'generated folder')} checked: ${found}`);
   if (problems.length > 0) output.line('epgen generate writes the folders anew.');
 }
 

@@ -224,7 +224,7 @@ describe('epgen generate and check', () => {
       stdout: expect.stringContaining('no drift'),
     });
     expect((await run('check', 'ep2_h64_bf16')).stdout).toContain(
-      '1 generated folders checked: no drift',
+      '1 generated folder checked: no drift',
     );
 
     const folder = join(cwd, 'generated', 'ep2_h64_bf16');
