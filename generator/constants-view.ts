@@ -161,6 +161,8 @@ const OPTIONAL: ReadonlySet<PlanNumber> = new Set<PlanNumber>([
 function isUsed(plan: Plan, name: PlanNumber): boolean {
   // A block of scales that are not packed needs no whole multiple: only the packed ones' check names it.
   if (name === 'scaleGranule') return plan.features.hasPackedScales;
+  // Without scales beside them, the elements of a piece follow from its bytes.
+  if (name.endsWith('ieceElements')) return plan.features.combinesLlFp8;
   return !OPTIONAL.has(name) || numberOf(plan, name) > 0;
 }
 
