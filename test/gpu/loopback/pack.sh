@@ -18,8 +18,8 @@ for name in low-latency low-latency-fp8; do
   node dist/cli/main.js generate "test/gpu/loopback/$name.spec.ts" --out "$scratch/$name"
   "$here/build.sh" "$scratch/$name" "$folder/$name-program" low_latency
 done
-node dist/cli/main.js generate --ranks 8 --hidden 7168 --max-tokens 96 --name ep8_h7168_ll --set ll.maxTokensPerRank=64 \
-  --set ll.dtype=fp8_e4m3 --set channels.ll=16 --out "$scratch/ep8_h7168_ll"
+node dist/cli/main.js generate --ranks 8 --hidden 7168 --max-tokens 96 --name ep8_h7168_ll --set ll.maxTokensPerRank=24 \
+  --experts 64 --set ll.dtype=fp8_e4m3 --set channels.ll=16 --out "$scratch/ep8_h7168_ll"
 "$here/build.sh" "$scratch/ep8_h7168_ll" "$folder/ep8_h7168_ll-program" low_latency
 nvcc -std=c++20 -O2 -gencode "arch=${EPGEN_ARCH:-compute_90a,code=sm_90a}" -I native test/gpu/rounding/rounding.cu \
   -cudart static -Xcompiler -static-libstdc++,-static-libgcc -o "$folder/rounding-program"

@@ -54,11 +54,6 @@ named() { if [ "$2" = loopback ]; then echo "$1"; else echo "$1-$2"; fi; }
 passed='[0-9]+ passed, [0-9]+ failed'
 step loopback 60 "$passed" ./loopback-program
 for name in low-latency low-latency-fp8; do step "$name" 60 "$passed" "./$name-program"; done
-for program in "$built"/ep*-program; do
-  [ -e "$program" ] || continue
-  name=$(basename "$program" -program)
-  step "loopback-$name" 90 "$passed" "./$name-program"
-done
 
 limit=${EPGEN_SANITIZER_LIMIT:-120}
 if has compute-sanitizer; then
@@ -72,6 +67,12 @@ if has compute-sanitizer; then
 else
   for tool in memcheck synccheck racecheck; do not_run $tool "no compute-sanitizer on PATH"; done
 fi
+
+for program in "$built"/ep*-program; do
+  [ -e "$program" ] || continue
+  name=$(basename "$program" -program)
+  step "loopback-$name" 90 "$passed" "./$name-program"
+done
 step rounding 120 'differ' ./rounding-program
 for placement in compact slotted; do
   step "ready-$placement" 60 'sources|followers|calls' "./ready-$placement-program"
