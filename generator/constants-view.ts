@@ -158,11 +158,16 @@ const OPTIONAL: ReadonlySet<PlanNumber> = new Set<PlanNumber>([
   'llHandleBytes',
 ]);
 
+/** Without scales beside them, they follow from the bytes of a piece. */
+const ELEMENTS_BESIDE_SCALES: ReadonlySet<PlanNumber> = new Set<PlanNumber>([
+  'llCombine.pieceElements',
+  'llCombine.lastPieceElements',
+]);
+
 function isUsed(plan: Plan, name: PlanNumber): boolean {
   // A block of scales that are not packed needs no whole multiple: only the packed ones' check names it.
   if (name === 'scaleGranule') return plan.features.hasPackedScales;
-  // Without scales beside them, the elements of a piece follow from its bytes.
-  if (name.endsWith('ieceElements')) return plan.features.combinesLlFp8;
+  if (ELEMENTS_BESIDE_SCALES.has(name)) return plan.features.combinesLlFp8;
   return !OPTIONAL.has(name) || numberOf(plan, name) > 0;
 }
 
