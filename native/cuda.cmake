@@ -10,8 +10,8 @@ target_compile_options(epgen_flags INTERFACE $<$<COMPILE_LANGUAGE:CUDA>:
   -std=c++20 -lineinfo --generate-code=arch=compute_${EPGEN_CUDA_ARCH},code=[sm_${EPGEN_CUDA_ARCH}] -Xptxas=-v>)
 
 set(cuda_backend_sources
-  runtime/cuda_api.cpp runtime/cuda_backend.cpp runtime/cuda_completions.cpp runtime/cuda_events.cpp
-  runtime/cuda_graph.cpp runtime/cuda_rank_graphs.cpp
+  runtime/cuda_api.cpp runtime/cuda_backend.cpp runtime/cuda_completions.cpp runtime/cuda_context.cpp
+  runtime/cuda_events.cpp runtime/cuda_graph.cpp runtime/cuda_rank_graphs.cpp
   runtime/cuda_pointer.cpp runtime/cuda_probe.cpp runtime/cuda_rank.cpp runtime/cuda_rank_open.cpp
   runtime/cuda_worker.cpp runtime/exit_gate.cpp)
 target_sources(epgen_host PRIVATE ${cuda_backend_sources} runtime/cuda_kernels.cu)

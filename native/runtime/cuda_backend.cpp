@@ -32,6 +32,17 @@ CudaBackend::CudaBackend(const Module& module, BackendOptions options)
         ranks_.push_back(std::make_unique<CudaRank>(module, place, names_, doorbell_));
         ranks_.back()->on_error([this, rank_idx](Error error) { rank_failed(rank_idx, std::move(error)); });
     }
+    try {
+        open();
+    } catch (...) {
+        give_back();
+        throw;
+    }
+    names_.clear();
+    poller_ = std::thread([this] { poll(); });
+}
+
+void CudaBackend::open() {
     for_all_ranks([](CudaRank& rank) { return rank.allocate(); });
     ExitGate::guard();
     for_all_ranks([this](CudaRank& rank) { return rank.reach(ranks_); });
@@ -39,8 +50,6 @@ CudaBackend::CudaBackend(const Module& module, BackendOptions options)
     for_all_ranks([](CudaRank& rank) { return rank.warm_up(); });
     barrier_counter_ = ranks_.front()->allocate_shared(kBarrierBytes);
     reset(0);
-    names_.clear();
-    poller_ = std::thread([this] { poll(); });
 }
 
 CudaBackend::~CudaBackend() {
@@ -51,10 +60,16 @@ CudaBackend::~CudaBackend() {
     for (const auto& rank : ranks_) rank->finish();
     stopping_ = true;
     doorbell_.ring();
-    if (poller_.joinable()) poller_.join();
+    poller_.join();
+    give_back();
+}
+
+/// Gives back what the devices have; any one of them will do for the calls.
+void CudaBackend::give_back() {
     const ExitGate::Pass pass;
-    ranks_.clear();
+    const CudaContextScope scope = ranks_.front()->make_current();
     barrier_counter_.reset();
+    ranks_.clear();
 }
 
 /// Runs a step on the threads of all ranks and waits for it; throws what the first rank that failed has thrown.
@@ -151,6 +166,7 @@ std::optional<std::string> CudaBackend::refusal(uint32_t rank_idx, uint64_t addr
         return std::string("the ") + region + " of rank " + std::to_string(owner_idx) + ", on device " +
                std::to_string(ranks_[owner_idx]->api().device());
     }
+    const CudaContextScope scope = ranks_[rank_idx]->make_current();
     return refusal_of(ranks_[rank_idx]->api(), address, num_bytes);
 }
 
@@ -161,10 +177,8 @@ void CudaBackend::reset(uint32_t epoch) {
     }
     for (const auto& rank : ranks_) rank->begin_reset(epoch);
     CudaRank& first = *ranks_.front();
-    // A copy, as this thread's device may be another one: CUDA allows that for copies.
-    static constexpr std::byte kZeros[kBarrierBytes]{};
-    first.api().call(EPGEN_CUDA(cudaMemcpyAsync), barrier_counter_.get(), kZeros, kBarrierBytes, cudaMemcpyHostToDevice,
-                     first.stream());
+    const CudaContextScope scope = first.make_current();
+    first.api().call(EPGEN_CUDA(cudaMemsetAsync), barrier_counter_.get(), 0, kBarrierBytes, first.stream());
     num_barriers_ = 0;
     for (const auto& rank : ranks_) {
         while (!rank->is_quiet()) std::this_thread::yield();
@@ -225,6 +239,7 @@ void CudaBackend::close_all() {
 }
 
 void CudaBackend::poll() {
+    const CudaContextScope scope = ranks_.front()->make_current();
     ignore_other_captures();
     auto awake_since = std::chrono::steady_clock::now();
     for (;;) {

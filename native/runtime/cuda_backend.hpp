@@ -59,6 +59,8 @@ private:
         Error error;
     };
 
+    void open();
+    void give_back();
     template <class Step>
     void for_all_ranks(Step step);
     void rank_failed(uint32_t rank_idx, Error error);

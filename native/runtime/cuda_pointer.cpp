@@ -1,23 +1,8 @@
 #include "runtime/cuda_pointer.hpp"
 
-#include <cuda.h>
+#include "runtime/cuda_driver.hpp"
 
 namespace epgen {
-namespace {
-
-using GetAddressRange = CUresult (*)(CUdeviceptr* base, size_t* size, CUdeviceptr address);
-
-/// Asked of the runtime, so that the addon needs no driver library to load.
-GetAddressRange address_range_function(const CudaApi& api) {
-    void* function = nullptr;
-    cudaDriverEntryPointQueryResult result{};
-    constexpr unsigned kVersion = 12000;
-    const cudaError_t code = api.attempt(EPGEN_CUDA(cudaGetDriverEntryPointByVersion), "cuMemGetAddressRange",
-                                         &function, kVersion, cudaEnableDefault, &result);
-    return code == cudaSuccess ? reinterpret_cast<GetAddressRange>(function) : nullptr;
-}
-
-}  // namespace
 
 std::optional<std::string> refusal_of(const CudaApi& api, uint64_t address, uint64_t num_bytes) {
     cudaPointerAttributes attributes{};
@@ -38,7 +23,7 @@ std::optional<std::string> refusal_of(const CudaApi& api, uint64_t address, uint
     }
     CUdeviceptr base = 0;
     size_t size = 0;
-    const GetAddressRange get_address_range = address_range_function(api);
+    const auto get_address_range = driver_function<CUdeviceptr*, size_t*, CUdeviceptr>(api, "cuMemGetAddressRange");
     if (!get_address_range || get_address_range(&base, &size, address) != CUDA_SUCCESS) {
         return "memory of unknown size";
     }

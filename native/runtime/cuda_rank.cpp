@@ -81,13 +81,9 @@ void CudaRank::wait_event(uint32_t stream_idx, uint32_t event_idx) {
 }
 
 void CudaRank::open_stream(uint32_t stream_idx) {
-    int current;
-    api_.call(EPGEN_CUDA(cudaGetDevice), &current);
-    api_.call(EPGEN_CUDA(cudaSetDevice), static_cast<int>(api_.device()));
+    const CudaContextScope scope = make_current();
     cudaStream_t stream;
-    const cudaError_t code = api_.attempt(EPGEN_CUDA(cudaStreamCreateWithFlags), &stream, cudaStreamNonBlocking);
-    api_.call(EPGEN_CUDA(cudaSetDevice), current);
-    if (code != cudaSuccess) throw cuda_error("cudaStreamCreateWithFlags", code, api_.device());
+    api_.call(EPGEN_CUDA(cudaStreamCreateWithFlags), &stream, cudaStreamNonBlocking);
     own_streams_.emplace_back(stream);
     streams_[stream_idx] = stream;
 }
@@ -188,6 +184,7 @@ void CudaRank::tell_kernels(std::optional<uint32_t> but_window_idx) const {
 /// A device that can't be told any more has no kernel that waits.
 void CudaRank::abort_window(uint32_t window_idx) const {
     tell_window(window_idx);
+    const CudaContextScope scope = make_current();
     api_.attempt(EPGEN_CUDA(cudaMemcpyAsync), static_cast<void*>(abort_word(window_idx)),
                  static_cast<const void*>(control_.get() + module_.control_bytes), sizeof(uint32_t),
                  cudaMemcpyHostToDevice, abort_stream_.get());
@@ -196,6 +193,7 @@ void CudaRank::abort_window(uint32_t window_idx) const {
 void CudaRank::begin_reset(uint32_t epoch) {
     std::memset(records_.get(), 0, record_bytes());
     module_.reset_control(control_.get(), epoch);
+    const CudaContextScope scope = make_current();
     for (const DeviceMemory& window : windows_) {
         api_.call(EPGEN_CUDA(cudaMemcpyAsync), window.get(), control_.get(), module_.control_bytes,
                   cudaMemcpyHostToDevice, stream());
@@ -204,6 +202,7 @@ void CudaRank::begin_reset(uint32_t epoch) {
 }
 
 bool CudaRank::is_quiet() const {
+    const CudaContextScope scope = make_current();
     std::vector<cudaStream_t> streams{abort_stream_.get()};
     streams.insert(streams.end(), streams_.begin(), streams_.begin() + static_cast<ptrdiff_t>(completions_.size()));
     for (const cudaStream_t stream : streams) {

@@ -12,6 +12,7 @@
 #include "runtime/backend.hpp"
 #include "runtime/cuda_api.hpp"
 #include "runtime/cuda_completions.hpp"
+#include "runtime/cuda_context.hpp"
 #include "runtime/cuda_events.hpp"
 #include "runtime/cuda_graph.hpp"
 #include "runtime/cuda_owned.hpp"
@@ -45,6 +46,8 @@ public:
     DeviceMemory allocate_shared(uint64_t num_bytes);
 
     const CudaApi& api() const { return api_; }
+    /// For calls of a thread that is not the rank's own. Only once the rank has allocated.
+    CudaContextScope make_current() const { return {api_, context_}; }
     RankMemory memory() const;
     cudaStream_t stream(uint32_t stream_idx = kMainStream) const { return streams_[stream_idx]; }
     uint32_t* abort_word(uint32_t window_idx = 0) const {
@@ -127,6 +130,7 @@ private:
     const Module& module_;
     const Place place_;
     const CudaApi api_;
+    CUcontext context_ = nullptr;
     std::array<cudaStream_t, kMaxStreams> streams_{};
     std::vector<CudaStream> own_streams_;
     CudaStream capture_stream_;  // nothing ever runs on it

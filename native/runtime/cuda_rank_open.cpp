@@ -31,8 +31,9 @@ std::string windows_text(uint64_t window_bytes, uint32_t num_windows) {
 
 std::future<void> CudaRank::allocate() {
     return worker_.ask([this] {
-        ignore_other_captures();
         api_.call(EPGEN_CUDA(cudaSetDevice), static_cast<int>(api_.device()));
+        context_ = current_context(api_);
+        ignore_other_captures();
         for (uint32_t stream_idx = 0; stream_idx < completions_.size(); ++stream_idx) open_stream(stream_idx);
         cudaStream_t stream;
         api_.call(EPGEN_CUDA(cudaStreamCreateWithFlags), &stream, cudaStreamNonBlocking);

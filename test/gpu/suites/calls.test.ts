@@ -13,6 +13,7 @@ const harmless = new Set([
   'cudaEventRecord',
   'cudaEventRecordWithFlags',
   'cudaGetDevice',
+  'cudaGetDriverEntryPointByVersion',
   'cudaGetErrorName',
   'cudaGetErrorString',
   'cudaGetLastError',

@@ -15,18 +15,10 @@ beforeAll(async () => {
   built = await buildSpec(gpuSpec(2), { backends: ['cpu', 'cuda'], otherArch: 'sm_100a' });
 });
 
-/** The code and message with which a fresh process fails to open the spec. */
-function failureInProcess(env: Record<string, string>, options: OpenGroupOptions = {}) {
+/** What a fresh process with the spec's `openGroup` prints as JSON. */
+function runInProcess<Output>(body: string, env: Record<string, string> = {}) {
   const url = pathToFileURL(join(built.dir, 'index.js')).href;
-  const program = `
-    const { openGroup } = await import(${JSON.stringify(url)});
-    try {
-      const group = await openGroup(${JSON.stringify(options)});
-      console.log(JSON.stringify({ code: 'opened', message: group.backend }));
-      await group.dispose();
-    } catch ({ code, message }) {
-      console.log(JSON.stringify({ code, message }));
-    }`;
+  const program = `const { openGroup } = await import(${JSON.stringify(url)}); ${body}`;
   const args = ['--input-type=module', '-e', program];
   const child = spawnSync(process.execPath, args, {
     encoding: 'utf8',
@@ -34,8 +26,20 @@ function failureInProcess(env: Record<string, string>, options: OpenGroupOptions
     timeout: 60_000,
   });
   expect(child.status, child.stderr).toBe(0);
-  const failure = JSON.parse(child.stdout) as { code: string; message: string };
-  return { ...failure, stderr: child.stderr };
+  return { ...(JSON.parse(child.stdout) as Output), stderr: child.stderr };
+}
+
+/** The code and message with which a fresh process fails to open the spec. */
+function failureInProcess(env: Record<string, string>, options: OpenGroupOptions = {}) {
+  const body = `
+    try {
+      const group = await openGroup(${JSON.stringify(options)});
+      console.log(JSON.stringify({ code: 'opened', message: group.backend }));
+      await group.dispose();
+    } catch ({ code, message }) {
+      console.log(JSON.stringify({ code, message }));
+    }`;
+  return runInProcess<{ code: string; message: string }>(body, env);
 }
 
 describe('opening', () => {
@@ -58,6 +62,31 @@ describe('opening', () => {
       );
       await group.recover();
     }
+  });
+
+  test('a device without ranks is left alone: no context, and so no memory, there', () => {
+    if (numDevices < 2) throw new Skip('needs two GPUs');
+    const body = `
+      const { execFileSync } = await import('node:child_process');
+      const query = ['--id=0', '--query-gpu=memory.used', '--format=csv,noheader,nounits'];
+      const usedMib = () => Number(execFileSync('nvidia-smi', query, { encoding: 'utf8' }));
+      const used = [usedMib()];
+      const group = await openGroup({ devices: [1, 1] });
+      group.ranks[0].openStream();
+      try { group.ranks[0].tensorFromPointer('bf16', [4, 1024], 0x7fff_0000_0000n); } catch {}
+      await group.recover();
+      used.push(usedMib());
+      await group.dispose();
+      used.push(usedMib());
+      const there = await openGroup({ devices: [0, 1] });
+      used.push(usedMib());
+      await there.dispose();
+      console.log(JSON.stringify({ used }));`;
+    const { used } = runInProcess<{ used: [number, number, number, number] }>(body);
+    const [before, open, disposed, withRank] = used;
+    const contextMib = 100;
+    expect(withRank - before, String(used)).toBeGreaterThan(contextMib);
+    expect(Math.max(open, disposed) - before, String(used)).toBeLessThan(contextMib);
   });
 
   test('more ranks than devices are refused', async () => {
