@@ -30,5 +30,7 @@ for placement in compact slotted; do
     --out "$scratch/ready_$placement"
   test/gpu/ready/build.sh "$scratch/ready_$placement" "$folder/ready-$placement-program"
 done
-cp "$here/run.sh" "$here/racecheck.sh" "$folder"
+git rev-parse HEAD >"$folder/commit"
+git status --porcelain >"$folder/changes"
+cp "$here/run.sh" "$here"/racecheck.{sh,awk} "$folder"
 ls -l "$folder"

@@ -105,6 +105,8 @@ tools=$(has compute-sanitizer && compute-sanitizer --version | grep -Eo 'Version
 cat >"$results/single-gpu.json" <<JSON
 {
   "date": "$(date -u +%Y-%m-%d)",
+  "commit": $(quoted "$(cat "$here/commit")"),
+  "changes": $(quoted "$(cat "$here/changes")"),
   "gpu": $(quoted "$(ask name)"),
   "gpus": $num_gpus,
   "driver": $(quoted "$(ask driver_version)"),

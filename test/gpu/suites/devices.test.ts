@@ -72,7 +72,7 @@ describe('opening', () => {
       const usedMib = () => Number(execFileSync('nvidia-smi', query, { encoding: 'utf8' }));
       const used = [usedMib()];
       const group = await openGroup({ devices: [1, 1] });
-      group.ranks[0].openStream();
+      group.ranks[0].createStream();
       try { group.ranks[0].tensorFromPointer('bf16', [4, 1024], 0x7fff_0000_0000n); } catch {}
       await group.recover();
       used.push(usedMib());
