@@ -74,7 +74,11 @@ function lowLatencyDispatch(listing) {
       ['stages: a row is brought', casts ? 0 : 2, FILL],
       ['stages: a row was cast', casts ? 1 : 0, ['MEMBAR.ALL.CTA', FENCE]],
       ['stages: a row is sent', 1, ['UBLKCP.G.S', 'UTMACMDFLUSH']],
-      ['count record and fault record, released to the host', 2, [RELEASE, 'STG.E.STRONG.SYS']],
+      [
+        'count record, its wrong token and fault record, released to the host',
+        3,
+        [RELEASE, 'STG.E.STRONG.SYS'],
+      ],
       ...GAVE_UP,
     ],
     totals: [
@@ -84,7 +88,7 @@ function lowLatencyDispatch(listing) {
       ['DEPBAR.LE 0x0', 2],
       // Before arrivals; and what was acquired with started, to the copy engine.
       ['MEMBAR.ALL.GPU', 1 + credits],
-      ['MEMBAR.ALL.SYS', 3 + credits],
+      ['MEMBAR.ALL.SYS', 4 + credits],
       ['CCTL.IVALL', 2 + credits],
     ],
   };
@@ -110,14 +114,18 @@ const KERNELS = {
       ['ring: a piece is brought', 2, FILL],
       ['ring: a piece is sent', A_PIECE, ['UBLKCP.G.S', 'UTMACMDFLUSH']],
       ['ring: a stage has been read', A_PIECE, ['DEPBAR.LE N', FREE]],
-      ['count record and fault record, released to the host', 2, [RELEASE, 'STG.E.STRONG.SYS']],
+      [
+        'count record, its wrong token and fault record, released to the host',
+        3,
+        [RELEASE, 'STG.E.STRONG.SYS'],
+      ],
       ...GAVE_UP,
     ],
     totals: [
       // Rank counts and expert counts, relaxed: bases, rows, experts. Stores are unrolled over the ranks.
       ['LDG.E.64.STRONG.SYS', 3],
-      ['STG.E.STRONG.SYS', 2],
-      ['MEMBAR.ALL.SYS', 3],
+      ['STG.E.STRONG.SYS', 3],
+      ['MEMBAR.ALL.SYS', 4],
       ['CCTL.IVALL', 2],
       // Beside the stages that were read: a warp has counted its share of the experts.
       [FREE, (numPieces) => numPieces + 1],
