@@ -3,9 +3,8 @@
 #
 # pack.sh makes the folder: loopback-program, low-latency*-program, rounding-program, failures-program, ready-*-program and
 # loopback programs of other specs, ep*-program. Needs a driver; compute-sanitizer, cuobjdump, Node or a second GPU only for
-# the steps that say so. Writes
-# single-gpu.json, and one text file a step with the whole output. A step that can't run is listed with the reason. Exits
-# with 0 when no step failed.
+# the steps that say so. Writes single-gpu.json, and one text file a step with the whole output. A step that can't run is
+# listed with the reason. Exits with 0 when no step failed.
 set -uo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 built=$(cd "$1" && pwd)
